@@ -1,0 +1,55 @@
+# Two commands for a newcomer: `make serve` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV := $(shell command -v uv 2>/dev/null)
+
+.PHONY: help install serve test check lint types test-long bench lock clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(STAMP) ## Set up the virtual environment and its pinned dependencies
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Tonne needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 …")'
+ifneq ($(UV),)
+	uv venv --quiet --allow-existing --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" $(VENV)
+	uv pip sync --quiet --require-hashes --python $(BIN)/python requirements-dev.lock
+	uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e .
+else
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endif
+	@touch $@
+
+serve: install ## Serve on http://127.0.0.1:8080 with a demo catalogue and keys
+	@exec $(BIN)/tonne serve --demo
+
+test: check ## Lint, types and all tests
+
+check: lint types ## What CI runs
+	$(BIN)/python -m pytest -m "not long"
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+test-long: install ## The longer proofs: crashes and long property runs
+	$(BIN)/python -m pytest -m long --timeout 3600
+
+bench: install ## Orders per second against a plain service, side by side
+	$(BIN)/python bench/orders_per_second.py
+
+lock: install ## Pin the dependencies anew (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 --extra dev pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove what install and the tools made; data folders stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,44 @@
+"""What is done now and then: stored answers are forgotten after a week."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+
+import structlog
+
+from tonne.storage.database import Pool
+from tonne.storage.group_commit import TRANSIENT
+from tonne.storage.idempotent_requests import forget_answers
+
+ANSWERS_KEPT = timedelta(days=7)
+EVERY_SECONDS = 600
+ROWS_MAX = 5000
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def housekeeping(pool: Pool, now: Callable[[], datetime]) -> AsyncIterator[None]:
+    """Keep house as long as the block lasts."""
+    task = asyncio.create_task(_keep_house(pool, now))
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def _keep_house(pool: Pool, now: Callable[[], datetime]) -> None:
+    while True:
+        try:
+            async with pool.acquire(timeout=5) as connection:
+                forgotten = await forget_answers(connection, before=now() - ANSWERS_KEPT, rows_max=ROWS_MAX)
+        except TRANSIENT as error:
+            log.warning("housekeeping_failed", error=repr(error))
+            forgotten = 0
+        # A full helping means that there is more.
+        await asyncio.sleep(1 if forgotten == ROWS_MAX else EVERY_SECONDS)

@@ -1,0 +1,223 @@
+"""Place orders, many in one transaction. One order is a batch of one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from tonne.domain.accounts import Caller
+from tonne.domain.catalogue import Catalogue
+from tonne.domain.errors import (
+    AccountSuspended,
+    EstimateOrderAlreadyPlaced,
+    IdempotencyKeyReused,
+    OrderIdempotencyAlreadyExists,
+    TonneError,
+    Unauthorised,
+)
+from tonne.domain.orders import Order, OrderStatus, OrderType
+from tonne.domain.purchase import ByEstimate, ByValue, Purchase, price_purchase
+from tonne.storage.database import Connection
+from tonne.storage.estimates import find_estimated_tonnes
+from tonne.storage.idempotent_requests import RequestKey, StoredAnswer, find_answers, keep_answers
+from tonne.storage.orders import (
+    WhyNotInserted,
+    find_order_ids_by_key,
+    insert_orders,
+    why_not_inserted,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """The order is stored."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nothing was stored, and why."""
+
+    error: TonneError
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The request was answered before, and is answered the same again."""
+
+    answer: StoredAnswer
+
+
+Outcome = Placed | Refused | Replayed
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatableRequest:
+    """A request sent with an `Idempotency-Key`; `answer` writes the answer that is kept for its repeats."""
+
+    key: RequestKey
+    answer: Callable[[Placed | Refused], StoredAnswer]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceOrder:
+    """One wish to order. The id is given with it, so that carrying it out twice stores one order."""
+
+    order_id: UUID
+    caller: Caller
+    purchase: Purchase
+    at: datetime
+    idempotency_key: str | None = None
+    metadata: Mapping[str, str] | None = None
+    repeatable: RepeatableRequest | None = None
+
+
+async def place_orders(
+    connection: Connection, commands: Sequence[PlaceOrder], *, catalogue: Catalogue
+) -> list[Outcome]:
+    """Price and store many orders in one transaction; one outcome per command, in order."""
+    answered = await _find_answered(connection, commands)
+    tonnes = await _load_estimates(connection, commands)
+    decided: dict[UUID, Order | Refused] = {
+        command.order_id: _decide(command, tonnes, catalogue)
+        for command in commands
+        if command.order_id not in answered
+    }
+    outcomes = await _store(connection, commands, decided)
+    await _keep_answers(connection, commands, outcomes)
+    return [answered.get(command.order_id) or outcomes[command.order_id] for command in commands]
+
+
+def _decide(
+    command: PlaceOrder, tonnes: Mapping[tuple[UUID, UUID], Decimal], catalogue: Catalogue
+) -> Order | Refused:
+    account = command.caller.account
+    purchase = command.purchase
+    wanted = purchase.wanted
+    if isinstance(wanted, ByEstimate):
+        known = ByEstimate(wanted.estimate_id, tonnes.get((account.account_id, wanted.estimate_id)))
+        purchase = replace(purchase, wanted=known)
+    try:
+        quote = price_purchase(purchase, account=account, catalogue=catalogue)
+    except TonneError as error:
+        return Refused(error)
+    return Order(
+        organisation_id=account.organisation_id,
+        account_id=account.account_id,
+        order_id=command.order_id,
+        mode=account.mode,
+        type=OrderType.VALUE if isinstance(wanted, ByValue) else OrderType.QUANTITY,
+        currency=quote.currency,
+        status=OrderStatus.PLACED,
+        quantity_grams=quote.priced.quantity_grams,
+        offset_cost_minor=quote.priced.offset_cost_minor,
+        total_cost_minor=quote.priced.total_cost_minor,
+        lines=quote.priced.lines,
+        created_at=command.at,
+        history=((OrderStatus.RECEIVED, command.at), (OrderStatus.PLACED, command.at)),
+        requested_tonnes=quote.requested_tonnes,
+        requested_value_minor=quote.requested_value_minor,
+        estimate_id=wanted.estimate_id if isinstance(wanted, ByEstimate) else None,
+        idempotency_key=command.idempotency_key,
+        metadata=command.metadata,
+        beneficiary=account.beneficiary,
+    )
+
+
+async def _store(
+    connection: Connection, commands: Sequence[PlaceOrder], decided: Mapping[UUID, Order | Refused]
+) -> dict[UUID, Placed | Refused]:
+    orders = {order_id: order for order_id, order in decided.items() if isinstance(order, Order)}
+    refusals = {order_id: refused for order_id, refused in decided.items() if isinstance(refused, Refused)}
+    key_ids = {command.order_id: command.caller.key.key_id for command in commands}
+    inserted: set[UUID] = set()
+    if orders:
+        inserted = await insert_orders(
+            connection, list(orders.values()), [key_ids[order_id] for order_id in orders]
+        )
+    outcomes: dict[UUID, Placed | Refused] = {order_id: Placed(orders[order_id]) for order_id in inserted}
+    left_out = [order for order_id, order in orders.items() if order_id not in inserted]
+    if left_out:
+        reasons = await why_not_inserted(connection, left_out, [key_ids[order.order_id] for order in left_out])
+        outcomes.update({order.order_id: _refuse(order, reasons[order.order_id]) for order in left_out})
+    if refusals:
+        outcomes.update(await _prefer_the_original(connection, commands, refusals))
+    return outcomes
+
+
+def _refuse(order: Order, why: WhyNotInserted) -> Placed | Refused:
+    if why.is_stored:
+        # An earlier attempt at this very command was committed, and its answer got lost.
+        return Placed(order)
+    if why.key_is_disabled:
+        return Refused(Unauthorised("This API key is unknown or disabled."))
+    if why.same_key_order_id is not None:
+        return Refused(OrderIdempotencyAlreadyExists(order_id=why.same_key_order_id))
+    if why.account_is_suspended:
+        return Refused(AccountSuspended())
+    assert why.estimate_is_ordered, "an order was left out for no reason that we know of"
+    return Refused(EstimateOrderAlreadyPlaced())
+
+
+async def _prefer_the_original(
+    connection: Connection, commands: Sequence[PlaceOrder], refusals: Mapping[UUID, Refused]
+) -> dict[UUID, Refused]:
+    """A repeat that would be refused today (a bundle was disabled since) still finds the order it repeats."""
+    keyed = [
+        (command.order_id, command.caller.account, command.idempotency_key)
+        for command in commands
+        if command.order_id in refusals and command.idempotency_key is not None
+    ]
+    outcomes = dict(refusals)
+    if keyed:
+        originals = await find_order_ids_by_key(
+            connection, [(account.organisation_id, account.account_id, key) for _, account, key in keyed]
+        )
+        for order_id, account, key in keyed:
+            original = originals.get((account.account_id, key))
+            if original is not None:
+                outcomes[order_id] = Refused(OrderIdempotencyAlreadyExists(order_id=original))
+    return outcomes
+
+
+async def _find_answered(
+    connection: Connection, commands: Sequence[PlaceOrder]
+) -> dict[UUID, Replayed | Refused]:
+    repeatable = [(command, command.repeatable.key) for command in commands if command.repeatable is not None]
+    if not repeatable:
+        return {}
+    answers = await find_answers(connection, [key for _, key in repeatable])
+    answered: dict[UUID, Replayed | Refused] = {}
+    for command, key in repeatable:
+        answer = answers.get((key.account_id, key.request_key))
+        if answer is not None:
+            same = answer.fingerprint == key.fingerprint
+            answered[command.order_id] = Replayed(answer) if same else Refused(IdempotencyKeyReused())
+    return answered
+
+
+async def _keep_answers(
+    connection: Connection, commands: Sequence[PlaceOrder], outcomes: Mapping[UUID, Placed | Refused]
+) -> None:
+    answers = [
+        (command.repeatable.key, command.repeatable.answer(outcomes[command.order_id]))
+        for command in commands
+        if command.repeatable is not None and command.order_id in outcomes
+    ]
+    if answers:
+        await keep_answers(connection, answers, at=commands[0].at)
+
+
+async def _load_estimates(
+    connection: Connection, commands: Sequence[PlaceOrder]
+) -> Mapping[tuple[UUID, UUID], Decimal]:
+    wanted = [
+        (command.caller.account.organisation_id, command.caller.account.account_id, command.purchase.wanted.estimate_id)
+        for command in commands
+        if isinstance(command.purchase.wanted, ByEstimate)
+    ]
+    return await find_estimated_tonnes(connection, wanted) if wanted else {}

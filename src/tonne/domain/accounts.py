@@ -1,0 +1,108 @@
+"""Organisations, their accounts and keys, and who is calling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from tonne.domain.errors import AccountScopeIncorrect, Unauthorised
+from tonne.domain.money import Currency
+from tonne.domain.selection import Choice
+
+
+class Mode(StrEnum):
+    """Test is a sandbox, live is the real thing; nothing of one is seen from the other."""
+
+    LIVE = "live"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """A customer; `commission_rate` is the fee's share of the gross price, 0.10 unless set."""
+
+    organisation_id: UUID
+    name: str
+    organisation_type: str
+    commission_rate: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What orders belong to. A live account has a test sibling and the other way round."""
+
+    organisation: Organisation
+    account_id: UUID
+    name: str
+    mode: Mode
+    currency: Currency
+    sibling_id: UUID | None = None
+    handle: str | None = None
+    beneficiary: str | None = None
+    logo: str | None = None
+    bundle_portfolio_id: UUID | None = None
+    external_pages_visibility: str = "private"
+    suspended: bool = False
+    selection: tuple[Choice, ...] = ()
+
+    @property
+    def organisation_id(self) -> UUID:
+        return self.organisation.organisation_id
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key without its secret. `rate_limit_per_second` None means the service's default."""
+
+    key_id: UUID
+    organisation_id: UUID
+    account_id: UUID
+    mode: Mode
+    rate_limit_per_second: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: a key, and the account it acts for."""
+
+    key: ApiKey
+    account: Account
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """All accounts and all keys that are not disabled, as of one moment."""
+
+    keys: Mapping[bytes, ApiKey] = field(default_factory=dict)
+    accounts: Mapping[UUID, Account] = field(default_factory=dict)
+
+    def key(self, key_hash: bytes) -> ApiKey:
+        """Find a key by its hash.
+
+        Raises:
+            Unauthorised: there is none, or it is disabled.
+        """
+        key = self.keys.get(key_hash)
+        if key is None:
+            raise Unauthorised("This API key is unknown or disabled.")
+        return key
+
+    def caller(self, key: ApiKey, acting_for: UUID | str | None) -> Caller:
+        """Let a key act for its own account or for another of its organisation and mode.
+
+        Raises:
+            AccountScopeIncorrect: the account is foreign, of the other mode, or does not exist; one answer for all.
+        """
+        if acting_for is None:
+            return Caller(key, self.accounts[key.account_id])
+        account = self.accounts.get(acting_for) if isinstance(acting_for, UUID) else None
+        if (
+            account is None
+            or account.organisation_id != key.organisation_id
+            or account.mode is not key.mode
+        ):
+            raise AccountScopeIncorrect
+        return Caller(key, account)

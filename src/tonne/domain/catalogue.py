@@ -1,0 +1,144 @@
+"""Projects, bundles, their prices and what is in stock: what there is to buy, as of one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from tonne.domain.errors import BundleSelectionBundleInvalid, ExchangeRateNotFound
+from tonne.domain.money import Currency
+from tonne.domain.pricing import Offer, price_offer
+from tonne.domain.selection import Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A carbon project at a registry. Coordinates are WGS 84 degrees."""
+
+    project_id: UUID
+    name: str
+    short_name: str
+    slug: str
+    description: str
+    project_type: str
+    registry_name: str
+    registry_project_id: str
+    country_name: str
+    country_code: str
+    registry_link: str | None = None
+    latitude: Decimal | None = None
+    longitude: Decimal | None = None
+    region: str | None = None
+    logo: str | None = None
+    primary_image: str | None = None
+    thumbnail_image: str | None = None
+    results: tuple[str, ...] = ()
+    un_sdg: tuple[int, ...] = ()
+    disabled_at: datetime | None = None
+    media: Sequence[Any] | None = None
+    crediting_start_date: date | None = None
+    crediting_end_date: date | None = None
+    registration_date: date | None = None
+    protocol: str | None = None
+    methodology: str | None = None
+    durability: str | None = None
+    additional_standards_met: tuple[str, ...] = ()
+    verifying_body: str | None = None
+    risk_of_reversal: str | None = None
+    risk_of_predicted_emissions: str | None = None
+    avg_annual_emission_reductions: int | None = None
+
+    @property
+    def disabled(self) -> bool:
+        return self.disabled_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """Projects sold together at one price. `available_tonnes` None means that stock is not tracked."""
+
+    bundle_id: UUID
+    name: str
+    base_price: Decimal
+    base_currency: str
+    description: str
+    project_ids: tuple[UUID, ...] = ()
+    available_tonnes: int | None = None
+    offset_type: str | None = None
+    approach: str | None = None
+    carbon_permanence: str | None = None
+    background_colour: str | None = None
+    primary_image: str | None = None
+    large_image: str | None = None
+    primary_image_hires: str | None = None
+    small_thumbnail: str | None = None
+    disabled_at: datetime | None = None
+
+    @property
+    def disabled(self) -> bool:
+        return self.disabled_at is not None
+
+    def covers(self, quantity_grams: int) -> bool:
+        """Whether stock covers that much now."""
+        return self.available_tonnes is None or quantity_grams <= self.available_tonnes * 10**6
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Everything that can be bought. Immutable: a change makes a new catalogue.
+
+    `exchange_rates` maps (from, to) currency codes to units of the second for one of the first.
+    """
+
+    bundles: Mapping[UUID, Bundle] = field(default_factory=dict)
+    projects: Mapping[UUID, Project] = field(default_factory=dict)
+    default_selection: tuple[Choice, ...] = ()
+    exchange_rates: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
+    _offers: dict[tuple[UUID, str, Decimal], Offer] = field(default_factory=dict, compare=False, repr=False)
+
+    def offer(self, bundle: Bundle, *, currency: Currency, commission_rate: Decimal) -> Offer:
+        """The bundle's prices for accounts of a currency and commission rate.
+
+        Raises:
+            ExchangeRateNotFound: the catalogue has no rate for the currency.
+        """
+        wanted = (bundle.bundle_id, currency.code, commission_rate)
+        offer = self._offers.get(wanted)
+        if offer is None:
+            rate = self._exchange_rate(bundle.base_currency, currency.code)
+            # Kept because prices change seldom and are asked for with every quote and order.
+            offer = self._offers[wanted] = price_offer(
+                bundle.bundle_id,
+                bundle.base_price,
+                exchange_rate=rate,
+                commission_rate=commission_rate,
+                currency=currency,
+            )
+        return offer
+
+    def buyable(self, bundle_id: UUID) -> Bundle:
+        """Find a bundle that can be bought now.
+
+        Raises:
+            BundleSelectionBundleInvalid: it is unknown or disabled.
+        """
+        bundle = self.bundles.get(bundle_id)
+        if bundle is None:
+            raise BundleSelectionBundleInvalid(f"There is no bundle {bundle_id}; GET /v1/bundles lists them.")
+        if bundle.disabled:
+            raise BundleSelectionBundleInvalid(
+                f"The bundle {bundle_id} ({bundle.name}) is disabled; GET /v1/bundles lists those on sale."
+            )
+        return bundle
+
+    def _exchange_rate(self, base_currency: str, currency: str) -> Decimal | None:
+        if base_currency == currency:
+            return None
+        rate = self.exchange_rates.get((base_currency, currency))
+        if rate is None:
+            raise ExchangeRateNotFound(f"There is no exchange rate from {base_currency} to {currency}.")
+        return rate

@@ -1,0 +1,62 @@
+"""Exact decimals: reading them from requests, printing them, and the two roundings of the contract.
+
+Everything here is exact. An operation that would lose a digit raises `decimal.Inexact`, which is a bug of ours.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from fractions import Fraction
+
+# 60 characters hold a binary float printed in full by any language; more is a mistake or an attack.
+DECIMAL_LENGTH_MAX = 60
+DECIMAL_PATTERN = r"^[0-9]+(\.[0-9]+)?$"
+_DECIMAL = re.compile(r"[0-9]+(?:\.[0-9]+)?", re.ASCII)
+
+EXACT = Context(prec=400, traps=[Inexact, InvalidOperation])
+
+
+def parse_decimal(text: str) -> Decimal:
+    """Read a non-negative decimal written in ASCII digits, such as "12.07".
+
+    Source: contract, section 1.
+
+    Raises:
+        ValueError: anything else: signs, exponents, ".5", other scripts' digits, a trailing newline.
+    """
+    if len(text) > DECIMAL_LENGTH_MAX:
+        msg = f"must have at most {DECIMAL_LENGTH_MAX} characters"
+        raise ValueError(msg)
+    if _DECIMAL.fullmatch(text) is None:
+        msg = 'must be a decimal number in digits, such as "12.07"'
+        raise ValueError(msg)
+    return Decimal(text)
+
+
+def plain(value: Decimal) -> str:
+    """Print a decimal without exponent and without trailing zeros: "13.57", "250", "0"."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def shifted(value: Decimal, places: int) -> Decimal:
+    """Move the decimal point to the right, exactly; to the left for negative `places`."""
+    return value.scaleb(places, EXACT)
+
+
+def round_half_up(value: Fraction, digits: int) -> int:
+    """Round a non-negative value to `digits` decimals, halves up; the result counts units of 10^-digits."""
+    scaled = value * 10**digits
+    return (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+
+
+def round_up(value: Fraction, digits: int) -> int:
+    """Round a value up to `digits` decimals; the result counts units of 10^-digits."""
+    scaled = value * 10**digits
+    return -(-scaled.numerator // scaled.denominator)
+
+
+def from_units(units: int, digits: int) -> Decimal:
+    """`units` of 10^-digits as a decimal: 1508 with 2 digits is 15.08."""
+    return Decimal(units).scaleb(-digits, EXACT)

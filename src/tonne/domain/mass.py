@@ -1,0 +1,65 @@
+"""Masses. What is sold is whole grams; what is asked for may be finer and is kept exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from fractions import Fraction
+
+from tonne.domain.decimals import plain, shifted
+
+GRAMS_PER_TONNE = 10**6
+# Above this the sums of an order could leave 64 bits; mankind emits some forty times as much a year.
+QUANTITY_GRAMS_MAX = 10**9 * GRAMS_PER_TONNE
+
+
+class MassUnit(StrEnum):
+    """The units a request may use; also the precisions of `quantity_trunc`."""
+
+    G = "g"
+    KG = "kg"
+    T = "t"
+
+    @property
+    def grams(self) -> int:
+        """How many grams one of this unit is."""
+        return 10**self.exponent
+
+    @property
+    def exponent(self) -> int:
+        """The power of ten that turns this unit into grams."""
+        return {"g": 0, "kg": 3, "t": 6}[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class Mass:
+    """A mass as it was asked for, exact and not necessarily in whole grams."""
+
+    amount: Decimal
+    unit: MassUnit
+
+    @property
+    def grams(self) -> Fraction:
+        """The mass in grams, exactly."""
+        return Fraction(self.amount) * self.unit.grams
+
+    @property
+    def tonnes(self) -> Decimal:
+        """The mass in tonnes, exactly."""
+        return shifted(self.amount, self.unit.exponent - 6)
+
+
+def format_tonnes(quantity_grams: int) -> str:
+    """Print grams as tonnes without trailing zeros: 12069 is "0.012069"."""
+    whole, rest = divmod(quantity_grams, GRAMS_PER_TONNE)
+    return f"{whole}.{rest:06d}".rstrip("0") if rest else str(whole)
+
+
+def readable_mass(tonnes: Decimal) -> Mass:
+    """The same mass in the unit that reads best: t from a tonne up, kg from a kilogram up, else g."""
+    for unit in (MassUnit.T, MassUnit.KG):
+        amount = shifted(tonnes, 6 - unit.exponent)
+        if amount >= 1:
+            return Mass(Decimal(plain(amount)), unit)
+    return Mass(Decimal(plain(shifted(tonnes, 6))), MassUnit.G)

@@ -1,0 +1,30 @@
+"""Money: whole minor units with their currency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+
+# Ten trillion units of any currency: more than is ever paid at once, and far inside 64 bits of minor units.
+VALUE_MAX = Decimal(10**13)
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """An ISO 4217 currency; `minor_digits` is its number of decimals: 2 for USD, 0 for ISK, 3 for KWD."""
+
+    code: str
+    minor_digits: int
+
+    def format(self, minor: int) -> str:
+        """Print minor units with exactly the currency's digits: "0.31" USD, "31" ISK."""
+        if self.minor_digits == 0:
+            return str(minor)
+        whole, rest = divmod(minor, 10**self.minor_digits)
+        return f"{whole}.{rest:0{self.minor_digits}d}"
+
+    def minor_from(self, value: Decimal) -> int:
+        """Whole minor units in a value; what is smaller than a minor unit can't be paid and is cut off."""
+        scaled = Fraction(value) * 10**self.minor_digits
+        return scaled.numerator // scaled.denominator

@@ -1,0 +1,74 @@
+"""Orders and their lifecycle: contract, sections 4 and 8."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+
+from tonne.domain.accounts import Mode
+from tonne.domain.money import Currency
+from tonne.domain.pricing import Line
+
+
+class OrderType(StrEnum):
+    """Orders by mass and by estimate ask for a quantity, orders by value for a value."""
+
+    QUANTITY = "quantity"
+    VALUE = "value"
+
+
+class OrderStatus(StrEnum):
+    RECEIVED = "received"
+    PLACED = "placed"
+    PAID = "paid"
+    RETIRING = "retiring"
+    COMPLETE = "complete"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+NEXT: Mapping[OrderStatus, frozenset[OrderStatus]] = {
+    OrderStatus.RECEIVED: frozenset({OrderStatus.PLACED, OrderStatus.FAILED, OrderStatus.CANCELLED}),
+    OrderStatus.PLACED: frozenset({OrderStatus.PAID, OrderStatus.CANCELLED}),
+    OrderStatus.PAID: frozenset({OrderStatus.RETIRING}),
+    OrderStatus.RETIRING: frozenset({OrderStatus.COMPLETE}),
+    OrderStatus.COMPLETE: frozenset(),
+    OrderStatus.CANCELLED: frozenset(),
+    OrderStatus.FAILED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order. Quantities are grams, costs are minor units of `currency`; `requested_tonnes` is exact.
+
+    `history` holds each status the order has had with the time it was reached, oldest first.
+    """
+
+    organisation_id: UUID
+    account_id: UUID
+    order_id: UUID
+    mode: Mode
+    type: OrderType
+    currency: Currency
+    status: OrderStatus
+    quantity_grams: int
+    offset_cost_minor: int
+    total_cost_minor: int
+    lines: tuple[Line, ...]
+    created_at: datetime
+    history: tuple[tuple[OrderStatus, datetime], ...]
+    requested_tonnes: Decimal | None = None
+    requested_value_minor: int | None = None
+    estimate_id: UUID | None = None
+    idempotency_key: str | None = None
+    metadata: Mapping[str, str] | None = None
+    beneficiary: str | None = None
+
+    @property
+    def commission_minor(self) -> int:
+        return self.total_cost_minor - self.offset_cost_minor

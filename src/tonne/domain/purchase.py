@@ -1,0 +1,154 @@
+"""What a caller wants to buy, and what it costs: the one calculation behind quotes and orders alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from uuid import UUID
+
+from tonne.domain.accounts import Account
+from tonne.domain.catalogue import Catalogue
+from tonne.domain.decimals import EXACT
+from tonne.domain.errors import BundleSelectionBundleInvalid, EstimateNotFound, OrderValueInvalid
+from tonne.domain.mass import Mass, MassUnit
+from tonne.domain.money import Currency
+from tonne.domain.pricing import (
+    Offer,
+    Priced,
+    price_quantities,
+    quantities_by_bundle_masses,
+    quantities_by_mass,
+    quantities_by_value,
+)
+from tonne.domain.selection import Choice
+
+
+@dataclass(frozen=True, slots=True)
+class ByMass:
+    mass: Mass
+
+
+@dataclass(frozen=True, slots=True)
+class ByBundleMasses:
+    """Masses bundle by bundle; no bundle twice."""
+
+    masses: tuple[tuple[UUID, Mass], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ByValue:
+    """A value in the account's currency, commission included."""
+
+    value: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ByEstimate:
+    """The mass of an emission estimate; `tonnes` is None where the account has no such estimate."""
+
+    estimate_id: UUID
+    tonnes: Decimal | None = None
+
+
+Wanted = ByMass | ByBundleMasses | ByValue | ByEstimate
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """A wish to buy. Without a selection the account's own counts, else the platform's default."""
+
+    wanted: Wanted
+    selection: tuple[Choice, ...] | None = None
+    precision: MassUnit = MassUnit.G
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A purchase with its price. `requested_tonnes` is None by value, `requested_value_minor` otherwise."""
+
+    currency: Currency
+    priced: Priced
+    requested_tonnes: Decimal | None = None
+    requested_value_minor: int | None = None
+
+
+def price_purchase(purchase: Purchase, *, account: Account, catalogue: Catalogue) -> Quote:
+    """Price a purchase for an account.
+
+    Raises:
+        BundleSelectionBundleInvalid, ExchangeRateNotFound, EstimateNotFound, OrderValueInvalid,
+        OrderQuantityInvalid: as their messages say.
+    """
+    match purchase.wanted:
+        case ByMass(mass):
+            return _by_tonnes(mass.tonnes, purchase, account, catalogue)
+        case ByEstimate(estimate_id, tonnes):
+            if tonnes is None:
+                raise EstimateNotFound(f"This account has no emission estimate {estimate_id}.")
+            return _by_tonnes(tonnes, purchase, account, catalogue)
+        case ByBundleMasses(masses):
+            return _by_bundle_masses(masses, purchase, account, catalogue)
+        case ByValue(value):
+            return _by_value(value, purchase, account, catalogue)
+
+
+def _by_tonnes(tonnes: Decimal, purchase: Purchase, account: Account, catalogue: Catalogue) -> Quote:
+    choices = _choices(purchase, account, catalogue)
+    offers = _offers([choice.bundle_id for choice in choices], account, catalogue)
+    quantities = quantities_by_mass(
+        Mass(tonnes, MassUnit.T).grams, [choice.percentage for choice in choices], precision=purchase.precision
+    )
+    priced = price_quantities(quantities, offers, currency=account.currency)
+    return Quote(account.currency, priced, requested_tonnes=tonnes)
+
+
+def _by_bundle_masses(
+    masses: tuple[tuple[UUID, Mass], ...], purchase: Purchase, account: Account, catalogue: Catalogue
+) -> Quote:
+    offers = _offers([bundle_id for bundle_id, _ in masses], account, catalogue)
+    quantities = quantities_by_bundle_masses([mass.grams for _, mass in masses], precision=purchase.precision)
+    priced = price_quantities(quantities, offers, currency=account.currency)
+    requested = Decimal(0)
+    for _, mass in masses:
+        requested = EXACT.add(requested, mass.tonnes)
+    return Quote(account.currency, priced, requested_tonnes=requested)
+
+
+def _by_value(value: Decimal, purchase: Purchase, account: Account, catalogue: Catalogue) -> Quote:
+    value_minor = account.currency.minor_from(value)
+    if value_minor < 1:
+        raise OrderValueInvalid(
+            f"The order value must be at least {account.currency.format(1)} {account.currency.code}."
+        )
+    choices = _choices(purchase, account, catalogue)
+    offers = _offers([choice.bundle_id for choice in choices], account, catalogue)
+    quantities = quantities_by_value(
+        value_minor,
+        [choice.percentage for choice in choices],
+        offers,
+        precision=purchase.precision,
+        currency=account.currency,
+    )
+    priced = price_quantities(quantities, offers, currency=account.currency)
+    return Quote(account.currency, priced, requested_value_minor=value_minor)
+
+
+def _choices(purchase: Purchase, account: Account, catalogue: Catalogue) -> tuple[Choice, ...]:
+    choices = purchase.selection or account.selection or catalogue.default_selection
+    if not choices:
+        raise BundleSelectionBundleInvalid(
+            "Name a bundle_selection: neither this account nor the platform has a default one."
+        )
+    return choices
+
+
+def _offers(bundle_ids: Sequence[UUID], account: Account, catalogue: Catalogue) -> list[Offer]:
+    return [
+        catalogue.offer(
+            catalogue.buyable(bundle_id),
+            currency=account.currency,
+            commission_rate=account.organisation.commission_rate,
+        )
+        for bundle_id in bundle_ids
+    ]

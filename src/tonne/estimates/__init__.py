@@ -1,0 +1,1 @@
+"""Emission calculators and their factor tables. Every factor has its source."""

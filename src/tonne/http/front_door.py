@@ -1,0 +1,122 @@
+"""The outermost layer: who is calling, how often, and the headers that every answer has."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
+
+from tonne.domain.accounts import ApiKey, Caller
+from tonne.domain.api_keys import hash_api_key, is_well_formed
+from tonne.domain.errors import ApiVersionInvalid, TonneError, Unauthorised
+from tonne.http.answers import encode_error
+from tonne.http.rate_limits import RateLimiter, headers
+from tonne.http.wire.common import read_id
+from tonne.storage.snapshot import SnapshotKeeper
+
+API_VERSIONS = frozenset({b"2024-08-08"})
+API_VERSION = b"2024-08-08"
+# Below /v1, the description of the API itself is the one thing that needs no key.
+OPEN_PATHS = frozenset({"/v1/openapi.json"})
+CALLER = "tonne.caller"
+SNAPSHOT = "tonne.snapshot"
+REQUEST_ID = "tonne.request_id"
+
+
+@dataclass(slots=True)
+class FrontDoor:
+    """An ASGI application around the API's: it lets callers in, or answers for it."""
+
+    app: ASGIApp
+    snapshots: SnapshotKeeper
+    limiter: RateLimiter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = secrets.token_hex(12).encode()
+        common = [(b"x-request-id", request_id), (b"cf-ray", request_id), (b"lune-version", API_VERSION)]
+        scope[REQUEST_ID] = request_id.decode()  # type: ignore[literal-required]
+
+        async def send_with_common_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start: HTTPResponseStartEvent = message
+                start["headers"] = [*start["headers"], *common]
+            await send(message)
+
+        path = scope["path"]
+        if path.startswith("/v1/") and path not in OPEN_PATHS:
+            try:
+                self._let_in(scope, common)
+            except TonneError as error:
+                await refuse(error, path, send_with_common_headers)
+                return
+        else:
+            common += headers(self.limiter.default_per_second, remaining=self.limiter.default_per_second, full_in_seconds=0)
+        await self.app(scope, receive, send_with_common_headers)
+
+    def _let_in(self, scope: Scope, common: list[tuple[bytes, bytes]]) -> None:
+        sent = _single_headers(scope)
+        snapshot = self.snapshots.current
+        try:
+            key = snapshot.directory.key(_key_hash(sent.get(b"authorization")))
+        except Unauthorised:
+            default = self.limiter.default_per_second
+            common += headers(default, remaining=default, full_in_seconds=0)
+            raise
+        common += self._limit(key, common)
+        version = sent.get(b"lune-version")
+        if version is not None and version not in API_VERSIONS:
+            raise ApiVersionInvalid
+        scope[SNAPSHOT] = snapshot  # type: ignore[literal-required]
+        scope[CALLER] = _caller(key, sent, self.snapshots)  # type: ignore[literal-required]
+
+    def _limit(self, key: ApiKey, common: list[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+        try:
+            return self.limiter.take(key)
+        except TonneError:
+            limit = key.rate_limit_per_second or self.limiter.default_per_second
+            common += headers(limit, remaining=0, full_in_seconds=1)
+            raise
+
+
+async def refuse(error: TonneError, path: str, send: Send) -> None:
+    """Answer with an error, without the application's help."""
+    body = encode_error(error, path=path)
+    answer_headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": error.http_status.value, "headers": answer_headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _single_headers(scope: Scope) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        if name == b"authorization" and name in found:
+            raise Unauthorised("Send one Authorization header, not several.")
+        found[name] = value
+    return found
+
+
+def _key_hash(authorization: bytes | None) -> bytes:
+    if authorization is None:
+        raise Unauthorised
+    scheme, _, key = authorization.decode("latin-1").partition(" ")
+    key = key.strip(" ")
+    if scheme.lower() != "bearer" or not is_well_formed(key):
+        raise Unauthorised
+    return hash_api_key(key)
+
+
+def _caller(key: ApiKey, sent: dict[bytes, bytes], snapshots: SnapshotKeeper) -> Caller:
+    acting_for = sent.get(b"lune-account", sent.get(b"tonne-account"))
+    directory = snapshots.current.directory
+    if acting_for is None:
+        return directory.caller(key, None)
+    text = acting_for.decode("latin-1")
+    return directory.caller(key, read_id(text) or text)

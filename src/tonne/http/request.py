@@ -1,0 +1,136 @@
+"""A request of the API: who is calling, what is known, and a body that was read strictly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, cast
+from urllib.parse import parse_qsl
+
+from litestar import Request
+from litestar.datastructures import State
+
+from tonne.application.order_desk import OrderDesk
+from tonne.domain.accounts import Account, Caller
+from tonne.domain.catalogue import Catalogue
+from tonne.domain.errors import PayloadTooLarge, UnsupportedMediaType, ValidationFailed
+from tonne.http.front_door import CALLER, REQUEST_ID, SNAPSHOT
+from tonne.http.strict_json import read_json
+from tonne.storage.database import Pool
+from tonne.storage.snapshot import Snapshot, SnapshotKeeper
+
+BODY_BYTES_MAX: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What handlers call."""
+
+    pool: Pool
+    desk: OrderDesk
+    snapshots: SnapshotKeeper
+    base_url: str
+
+
+class ApiRequest(Request[Caller, Any, State]):
+    """Litestar's request with our caller and our way of reading bodies and queries."""
+
+    @property
+    def services(self) -> Services:
+        return cast("Services", self.app.state["services"])
+
+    @property
+    def caller(self) -> Caller:
+        return cast("Caller", self.scope[CALLER])  # type: ignore[literal-required]
+
+    @property
+    def account(self) -> Account:
+        return self.caller.account
+
+    @property
+    def catalogue(self) -> Catalogue:
+        return cast("Snapshot", self.scope[SNAPSHOT]).catalogue  # type: ignore[literal-required]
+
+    @property
+    def request_id(self) -> str:
+        return cast("str", self.scope[REQUEST_ID])  # type: ignore[literal-required]
+
+    async def body(self) -> bytes:
+        """Read the whole body.
+
+        Raises:
+            UnsupportedMediaType: it is not declared to be JSON in UTF-8.
+            PayloadTooLarge: it is over 100 kB.
+            ValidationFailed: there is none.
+        """
+        _refuse_other_media_types(self.headers.getall("content-type", []))
+        announced = self.headers.get("content-length", "0")
+        if announced.isdigit() and (len(announced) > 12 or int(announced) > BODY_BYTES_MAX):
+            raise PayloadTooLarge
+        body = await super().body()
+        if len(body) > BODY_BYTES_MAX:
+            raise PayloadTooLarge
+        if not body:
+            raise ValidationFailed.at("", "this request needs a JSON body")
+        return body
+
+    async def json(self) -> Any:
+        """Read the body as what the handler declares its `data` to be.
+
+        Raises:
+            TonneError: as `body` and `read_json`.
+        """
+        declared = self.route_handler.parsed_data_field
+        assert declared is not None
+        return read_json(await self.body(), declared.annotation)
+
+    def query(self, *names: str) -> dict[str, str]:
+        """Read the query string; `name[]` among `names` stands for any `name[key]`.
+
+        Raises:
+            ValidationFailed: a parameter that is not one of `names`, or one given twice.
+        """
+        found: dict[str, str] = {}
+        text = self.scope["query_string"].decode("latin-1")
+        try:
+            pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
+        except (UnicodeDecodeError, ValueError):
+            raise ValidationFailed.at("", "the query string is not UTF-8, or has over 100 parameters") from None
+        for name, value in pairs:
+            prefix, bracket, _ = name.partition("[")
+            if name not in names and not (bracket and name.endswith("]") and f"{prefix}[]" in names):
+                known = ", ".join(names).replace("[]", "[key]") or "none"
+                raise ValidationFailed.at(name, f"is not a parameter of this operation; it takes: {known}")
+            if name in found:
+                raise ValidationFailed.at(name, "is given twice")
+            if "\x00" in value + name:
+                raise ValidationFailed.at(name.replace("\x00", ""), "must not contain NUL")
+            found[name] = value
+        return found
+
+
+def read_time(text: str, name: str) -> datetime:
+    """Read an RFC 3339 time with its offset.
+
+    Raises:
+        ValidationFailed: it is none.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None or not text.isascii():
+        raise ValidationFailed.at(name, 'must be an RFC 3339 time with its offset, such as "2026-01-31T09:30:00Z"')
+    return at
+
+
+def _refuse_other_media_types(declared: list[str]) -> None:
+    if len(declared) != 1:
+        raise UnsupportedMediaType
+    media_type, *parameters = [part.strip().lower() for part in declared[0].split(";")]
+    if media_type != "application/json":
+        raise UnsupportedMediaType
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "charset" and value.strip().strip('"') not in ("utf-8", "utf8"):
+            raise UnsupportedMediaType(f"The body's charset must be utf-8, not {value.strip()[:40]}.")

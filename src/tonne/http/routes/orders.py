@@ -1,0 +1,253 @@
+"""Orders: placing them and reading them back."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
+
+from litestar import Response, get, post
+from litestar.params import Parameter
+
+from tonne.application.identifiers import new_id, utc_now
+from tonne.application.place_orders import Outcome, Placed, PlaceOrder, Refused, Replayed, RepeatableRequest
+from tonne.domain.catalogue import Catalogue
+from tonne.domain.errors import (
+    EstimateNotFound,
+    EstimateOrderAlreadyPlaced,
+    IdInvalid,
+    NotFound,
+    OrderValueInvalid,
+    PaginationLimitInvalid,
+    ValidationFailed,
+)
+from tonne.domain.orders import Order, OrderStatus
+from tonne.http.answers import JSON, encode, stored_response
+from tonne.http.documentation import ORDERING, WITH_BODY, After, Limit, RequestKeyHeader, refusals
+from tonne.http.paging import first_page, read_cursor, read_limit
+from tonne.http.repeatable import answer_to_keep, read_request_key
+from tonne.http.request import ApiRequest, read_time
+from tonne.http.wire.common import read_id
+from tonne.http.wire.orders import (
+    CreateOrder,
+    CreateOrderByEstimate,
+    CreateOrderByMass,
+    CreateOrderByValue,
+    OrderBody,
+    OrderPage,
+    order_body,
+)
+from tonne.storage.idempotent_requests import RequestKey, StoredAnswer
+from tonne.storage.orders import OrderFilter, find_order, find_order_by_idempotency_key, list_orders
+
+TAGS = ["Orders"]
+BY_KEY_PATH = b"/v1/orders/by-idempotency-key/"
+
+
+@post(
+    "/orders/by-mass",
+    status_code=200,
+    tags=TAGS,
+    operation_id="createOrderByMass",
+    summary="Order by mass",
+    responses=refusals(*WITH_BODY, *ORDERING),
+)
+async def create_order_by_mass(
+    request: ApiRequest, data: CreateOrderByMass, idempotency_key_header: RequestKeyHeader = None
+) -> Response[OrderBody]:
+    """Order offsets for a mass, over a bundle selection or bundle by bundle."""
+    return await _place(request, data)
+
+
+@post(
+    "/orders/by-value",
+    status_code=200,
+    tags=TAGS,
+    operation_id="createOrderByValue",
+    summary="Order by value",
+    responses=refusals(*WITH_BODY, *ORDERING, OrderValueInvalid),
+)
+async def create_order_by_value(
+    request: ApiRequest, data: CreateOrderByValue, idempotency_key_header: RequestKeyHeader = None
+) -> Response[OrderBody]:
+    """Order as much as a value pays for, commission included."""
+    return await _place(request, data)
+
+
+@post(
+    "/orders/by-estimate",
+    status_code=200,
+    tags=TAGS,
+    operation_id="createOrderByEstimate",
+    summary="Order by estimate",
+    responses=refusals(*WITH_BODY, *ORDERING, EstimateNotFound, EstimateOrderAlreadyPlaced),
+)
+async def create_order_by_estimate(
+    request: ApiRequest, data: CreateOrderByEstimate, idempotency_key_header: RequestKeyHeader = None
+) -> Response[OrderBody]:
+    """Order the mass of an emission estimate. An estimate is ordered once."""
+    return await _place(request, data)
+
+
+@get(
+    "/orders",
+    tags=TAGS,
+    operation_id="listOrders",
+    summary="List orders",
+    responses=refusals(ValidationFailed, PaginationLimitInvalid, IdInvalid),
+)
+async def list_account_orders(
+    request: ApiRequest,
+    limit: Limit = None,
+    after: After = None,
+    offset_link_id: Annotated[
+        str | None, Parameter(required=False, description="Orders made through this offset link.")
+    ] = None,
+    status: Annotated[
+        str | None,
+        Parameter(
+            required=False,
+            description="Orders with this status.",
+            schema_extra={"enum": [status.value for status in OrderStatus]},
+        ),
+    ] = None,
+    created_from: Annotated[
+        str | None,
+        Parameter(required=False, description="Orders created then or later.", schema_extra={"format": "date-time"}),
+    ] = None,
+    created_to: Annotated[
+        str | None,
+        Parameter(required=False, description="Orders created before.", schema_extra={"format": "date-time"}),
+    ] = None,
+    project_id: Annotated[
+        str | None,
+        Parameter(required=False, description="Orders that were allocated credits of this project."),
+    ] = None,
+) -> OrderPage:
+    """List the account's orders, newest first. Filter by metadata with `metadata[key]=value`."""
+    query = request.query(
+        "limit", "after", "offset_link_id", "status", "created_from", "created_to", "metadata[]", "project_id"
+    )
+    page_size = read_limit(query)
+    cursor = read_cursor(query)
+    wanted = _read_filter(query)
+    if "offset_link_id" in query or "project_id" in query:
+        # No order has come from an offset link, and none has credits allocated yet.
+        return OrderPage([], has_more=False, next_cursor=None)
+    async with request.services.pool.acquire(timeout=5) as connection:
+        found = await list_orders(connection, request.account, wanted=wanted, after=cursor, limit=page_size + 1)
+    orders, has_more = first_page(found, page_size)
+    return OrderPage(
+        [order_body(order, request.catalogue) for order in orders],
+        has_more=has_more,
+        next_cursor=str(orders[-1].order_id) if has_more else None,
+    )
+
+
+@get(
+    "/orders/{id:str}",
+    tags=TAGS,
+    operation_id="getOrder",
+    summary="Get an order",
+    responses=refusals(NotFound),
+)
+async def get_order(request: ApiRequest) -> OrderBody:
+    """Get an order by its id."""
+    return order_body(await _find(request), request.catalogue)
+
+
+@get(
+    "/orders/{id:str}/certificate",
+    tags=TAGS,
+    operation_id="getOrderCertificate",
+    summary="Get an order's certificate",
+    media_type="application/pdf",
+    responses=refusals(NotFound),
+)
+async def get_order_certificate(request: ApiRequest) -> bytes:
+    """Get the certificate of a complete order, as a PDF."""
+    order = await _find(request)
+    raise NotFound(f"There is no certificate before an order is complete; this one is {order.status.value}.")
+
+
+@get(
+    "/orders/by-idempotency-key/{idempotency_key:path}",
+    tags=TAGS,
+    operation_id="getOrderByIdempotencyKey",
+    summary="Get an order by its idempotency key",
+    responses=refusals(NotFound),
+)
+async def get_order_by_idempotency_key(request: ApiRequest) -> OrderBody:
+    """Get an order by the idempotency_key it was placed with: any characters, percent-encoded."""
+    # Read from the path as it was sent: decoded, a key with an encoded slash could not be told from two segments.
+    sent = request.scope["raw_path"].partition(b"?")[0]
+    try:
+        key = unquote_to_bytes(sent.removeprefix(BY_KEY_PATH)).decode()
+    except UnicodeDecodeError:
+        raise NotFound from None
+    if "\x00" in key:
+        raise NotFound
+    async with request.services.pool.acquire(timeout=5) as connection:
+        order = await find_order_by_idempotency_key(connection, request.account, key)
+    if order is None:
+        raise NotFound
+    return order_body(order, request.catalogue)
+
+
+async def _place(request: ApiRequest, data: CreateOrder) -> Response[Any]:
+    key = await read_request_key(request)
+    catalogue = request.catalogue
+    command = PlaceOrder(
+        order_id=new_id(),
+        caller=request.caller,
+        purchase=data.to_purchase(),
+        at=utc_now(),
+        idempotency_key=data.idempotency_key,
+        metadata=data.metadata,
+        repeatable=None
+        if key is None
+        else RepeatableRequest(key, partial(_answer, key=key, path=request.scope["path"], catalogue=catalogue)),
+    )
+    outcome = await request.services.desk.place(command)
+    return _render(outcome, catalogue)
+
+
+def _render(outcome: Outcome, catalogue: Catalogue) -> Response[Any]:
+    match outcome:
+        case Placed(order):
+            return Response(encode(order_body(order, catalogue)), media_type=JSON)
+        case Replayed(answer):
+            return stored_response(answer)
+        case Refused(error):
+            raise error
+
+
+def _answer(outcome: Placed | Refused, *, key: RequestKey, path: str, catalogue: Catalogue) -> StoredAnswer:
+    body = outcome.error if isinstance(outcome, Refused) else order_body(outcome.order, catalogue)
+    return answer_to_keep(body, key, path)
+
+
+async def _find(request: ApiRequest) -> Order:
+    order_id = read_id(request.path_params["id"])
+    if order_id is None:
+        raise NotFound
+    async with request.services.pool.acquire(timeout=5) as connection:
+        order = await find_order(connection, request.account, order_id)
+    if order is None:
+        raise NotFound
+    return order
+
+
+def _read_filter(query: dict[str, str]) -> OrderFilter:
+    status = query.get("status")
+    if status is not None and status not in list(OrderStatus):
+        raise ValidationFailed.at("status", f"must be one of {', '.join(OrderStatus)}")
+    times = {name: read_time(query[name], name) if name in query else None for name in ("created_from", "created_to")}
+    metadata = {
+        name.removeprefix("metadata[").removesuffix("]"): value
+        for name, value in query.items()
+        if name.startswith("metadata[")
+    }
+    return OrderFilter(
+        status=None if status is None else OrderStatus(status), metadata=metadata or None, **times
+    )

@@ -1,0 +1,54 @@
+"""Read settings once and assemble everything."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from litestar.types import ASGIApp
+
+from tonne.application.housekeeping import housekeeping
+from tonne.application.identifiers import utc_now
+from tonne.application.order_desk import OrderDesk
+from tonne.application.place_orders import Outcome, PlaceOrder, place_orders
+from tonne.http.app import create_api
+from tonne.http.rate_limits import RateLimiter
+from tonne.http.request import Services
+from tonne.settings import Settings, read_settings
+from tonne.storage.database import Connection, open_pool
+from tonne.storage.group_commit import GroupCommit
+from tonne.storage.snapshot import SnapshotKeeper
+
+
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """The service as an ASGI application; `database_url` must be set by now.
+
+    Called without arguments by each worker process, which finds the settings in its environment.
+    """
+    chosen = settings or read_settings()
+    assert chosen.database_url is not None, "a worker is told its database"
+
+    @asynccontextmanager
+    async def services_running() -> AsyncIterator[Services]:
+        async with _services(chosen) as services:
+            yield services
+
+    limiter = RateLimiter(chosen.rate_limit_per_second)
+    return create_api(services_running, limiter, base_url=chosen.base_url)
+
+
+@asynccontextmanager
+async def _services(settings: Settings) -> AsyncIterator[Services]:
+    assert settings.database_url is not None
+    pool = await open_pool(settings.database_url, connections_max=settings.database_connections)
+    try:
+        snapshots = SnapshotKeeper(pool, settings.database_url, utc_now)
+
+        async def write(connection: Connection, commands: Sequence[PlaceOrder]) -> list[Outcome]:
+            return await place_orders(connection, commands, catalogue=snapshots.current.catalogue)
+
+        commits: GroupCommit[PlaceOrder, Outcome] = GroupCommit(pool, write)
+        async with snapshots.running(), commits.running(), housekeeping(pool, utc_now):
+            yield Services(pool, OrderDesk(commits), snapshots, settings.base_url)
+    finally:
+        await pool.close()

@@ -1,0 +1,63 @@
+"""Settings, read once from the environment. A command line option wins over its variable."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+
+class SettingInvalid(Exception):
+    """A setting can't be what it is set to; the message names it and says what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the service is told from outside; each is the variable TONNE_<NAME IN CAPITALS>.
+
+    `database_url` None means the embedded PostgreSQL below `data_dir`. `rate_limit_per_second` is the default of
+    keys that have none of their own. `public_url` is what links in answers begin with; without it, the address
+    served on.
+    """
+
+    data_dir: Path = Path("tonne-data")
+    database_url: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 1
+    public_url: str | None = None
+    rate_limit_per_second: int = 15
+    database_connections: int = 10
+    log_format: str = "console"
+
+    @property
+    def base_url(self) -> str:
+        """What links begin with, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingInvalid: a number that is not one, or is out of range.
+    """
+    given: dict[str, object] = {}
+    for setting in fields(Settings):
+        text = environment.get(f"TONNE_{setting.name.upper()}")
+        if text:
+            given[setting.name] = _read(setting.name, str(setting.type), text)
+    return Settings(**given)  # type: ignore[arg-type]
+
+
+def _read(name: str, kind: str, text: str) -> object:
+    if kind == "Path":
+        return Path(text)
+    if kind != "int":
+        return text
+    if not (text.isascii() and text.isdigit()) or int(text) < (0 if name == "port" else 1):
+        msg = f"TONNE_{name.upper()} must be a whole number, 1 or more; it is {text!r}"
+        raise SettingInvalid(msg)
+    return int(text)

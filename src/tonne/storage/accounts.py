@@ -1,0 +1,221 @@
+"""Rows of `organisations`, `accounts`, `account_selections` and `api_keys`.
+
+What is written here is read from memory by every process: each change ends with `announce_change`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from tonne.domain.accounts import Account, ApiKey, Directory, Mode, Organisation
+from tonne.domain.selection import Choice
+from tonne.storage.changes import announce_change
+from tonne.storage.currencies import find_currency
+from tonne.storage.database import Connection, Record
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A key as the operator sees it."""
+
+    key: ApiKey
+    name: str
+    last_characters: str
+    created_at: datetime
+    disabled_at: datetime | None
+
+
+async def insert_organisation(connection: Connection, organisation: Organisation, *, at: datetime) -> None:
+    """Store a new organisation."""
+    await connection.execute(
+        """
+        INSERT INTO organisations (organisation_id, name, organisation_type, commission_rate, created_at)
+        VALUES ($1, $2, $3, $4, $5)
+        """,
+        organisation.organisation_id,
+        organisation.name,
+        organisation.organisation_type,
+        organisation.commission_rate,
+        at,
+    )
+
+
+async def insert_account(connection: Connection, account: Account, *, at: datetime) -> None:
+    """Store a new account."""
+    await connection.execute(
+        """
+        INSERT INTO accounts (organisation_id, account_id, name, mode, currency, sibling_id, handle, beneficiary,
+                              created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        """,
+        account.organisation_id,
+        account.account_id,
+        account.name,
+        account.mode.value,
+        account.currency.code,
+        account.sibling_id,
+        account.handle,
+        account.beneficiary,
+        at,
+    )
+    await announce_change(connection)
+
+
+async def insert_key(
+    connection: Connection, key: ApiKey, *, name: str, key_hash: bytes, last_characters: str, at: datetime
+) -> None:
+    """Store a new key, by its hash."""
+    await connection.execute(
+        """
+        INSERT INTO api_keys (organisation_id, key_id, account_id, mode, name, key_hash, last_characters,
+                              rate_limit_per_second, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        """,
+        key.organisation_id,
+        key.key_id,
+        key.account_id,
+        key.mode.value,
+        name,
+        key_hash,
+        last_characters,
+        key.rate_limit_per_second,
+        at,
+    )
+    await announce_change(connection)
+
+
+async def disable_key(connection: Connection, key: ApiKey, *, at: datetime) -> bool:
+    """Disable a key; False where it was disabled before."""
+    status = await connection.execute(
+        "UPDATE api_keys SET disabled_at = $3 WHERE organisation_id = $1 AND key_id = $2 AND disabled_at IS NULL",
+        key.organisation_id,
+        key.key_id,
+        at,
+    )
+    await announce_change(connection)
+    return bool(status == "UPDATE 1")
+
+
+async def set_suspended(connection: Connection, account: Account, *, at: datetime | None) -> bool:
+    """Suspend an account as of `at`, or let it order again with None; False where it was so before."""
+    status = await connection.execute(
+        """
+        UPDATE accounts SET suspended_at = $3
+         WHERE organisation_id = $1 AND account_id = $2 AND (suspended_at IS NULL) <> ($3::timestamptz IS NULL)
+        """,
+        account.organisation_id,
+        account.account_id,
+        at,
+    )
+    await announce_change(connection)
+    return bool(status == "UPDATE 1")
+
+
+async def replace_selection(connection: Connection, account: Account, selection: Sequence[Choice]) -> None:
+    """Replace an account's bundle selection; call it in a transaction."""
+    # Two replacements at once would mix: the account's row is what they queue for.
+    await connection.execute(
+        "SELECT FROM accounts WHERE organisation_id = $1 AND account_id = $2 FOR NO KEY UPDATE",
+        account.organisation_id,
+        account.account_id,
+    )
+    await connection.execute(
+        "DELETE FROM account_selections WHERE organisation_id = $1 AND account_id = $2",
+        account.organisation_id,
+        account.account_id,
+    )
+    await connection.execute(
+        """
+        INSERT INTO account_selections (organisation_id, account_id, position, bundle_id, percentage)
+        SELECT $1, $2, n.position - 1, n.bundle_id, n.percentage
+          FROM unnest($3::uuid[], $4::numeric[]) WITH ORDINALITY AS n (bundle_id, percentage, position)
+        """,
+        account.organisation_id,
+        account.account_id,
+        [choice.bundle_id for choice in selection],
+        [choice.percentage for choice in selection],
+    )
+    await announce_change(connection)
+
+
+async def find_selection(connection: Connection, account: Account) -> tuple[Choice, ...]:
+    """An account's own bundle selection; empty where it has none."""
+    rows = await connection.fetch(
+        """
+        SELECT bundle_id, percentage FROM account_selections
+         WHERE organisation_id = $1 AND account_id = $2 ORDER BY position
+        """,
+        account.organisation_id,
+        account.account_id,
+    )
+    return tuple(Choice(row["bundle_id"], row["percentage"]) for row in rows)
+
+
+async def load_directory(connection: Connection) -> Directory:
+    """Load all accounts and all enabled keys, of every organisation."""
+    organisations = {
+        row["organisation_id"]: Organisation(
+            row["organisation_id"], row["name"], row["organisation_type"], row["commission_rate"]
+        )
+        for row in await connection.fetch("SELECT * FROM organisations")
+    }
+    selections: dict[UUID, list[Choice]] = defaultdict(list)
+    for row in await connection.fetch("SELECT * FROM account_selections ORDER BY account_id, position"):
+        selections[row["account_id"]].append(Choice(row["bundle_id"], row["percentage"]))
+    accounts = {
+        row["account_id"]: _account(row, organisations, selections)
+        for row in await connection.fetch("SELECT * FROM accounts")
+    }
+    keys = {
+        row["key_hash"]: _key(row)
+        for row in await connection.fetch("SELECT * FROM api_keys WHERE disabled_at IS NULL")
+    }
+    return Directory(keys, accounts)
+
+
+async def list_keys(connection: Connection) -> list[KeyRow]:
+    """All keys of every organisation, the disabled ones too, oldest first."""
+    rows = await connection.fetch("SELECT * FROM api_keys ORDER BY created_at, key_id")
+    return [
+        KeyRow(_key(row), row["name"], row["last_characters"], row["created_at"], row["disabled_at"])
+        for row in rows
+    ]
+
+
+async def has_organisations(connection: Connection) -> bool:
+    """Whether there is anyone to sell to yet."""
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM organisations)"))
+
+
+def _key(row: Record) -> ApiKey:
+    return ApiKey(
+        row["key_id"],
+        row["organisation_id"],
+        row["account_id"],
+        Mode(row["mode"]),
+        row["rate_limit_per_second"],
+    )
+
+
+def _account(
+    row: Record, organisations: Mapping[UUID, Organisation], selections: Mapping[UUID, Sequence[Choice]]
+) -> Account:
+    return Account(
+        organisation=organisations[row["organisation_id"]],
+        account_id=row["account_id"],
+        name=row["name"],
+        mode=Mode(row["mode"]),
+        currency=find_currency(row["currency"]),
+        sibling_id=row["sibling_id"],
+        handle=row["handle"],
+        beneficiary=row["beneficiary"],
+        logo=row["logo"],
+        bundle_portfolio_id=row["bundle_portfolio_id"],
+        external_pages_visibility=row["external_pages_visibility"],
+        suspended=row["suspended_at"] is not None,
+        selection=tuple(selections.get(row["account_id"], ())),
+    )

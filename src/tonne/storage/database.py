@@ -1,0 +1,44 @@
+"""Connections to PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import msgspec
+
+if TYPE_CHECKING:
+    Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    Pool = asyncpg.Pool[asyncpg.Record]
+    Record = asyncpg.Record
+else:
+    Connection = asyncpg.Connection
+    Pool = asyncpg.Pool
+    Record = asyncpg.Record
+
+STATEMENT_TIMEOUT_SECONDS = 30
+
+
+async def open_pool(database_url: str, *, connections_max: int) -> Pool:
+    """Open a pool; connections are made as they are needed.
+
+    Raises:
+        OSError, asyncpg.PostgresError: the server cannot be reached or refuses us.
+    """
+    return await asyncpg.create_pool(
+        database_url,
+        min_size=1,
+        max_size=connections_max,
+        command_timeout=STATEMENT_TIMEOUT_SECONDS,
+        server_settings={"application_name": "tonne", "jit": "off", "timezone": "UTC"},
+    )
+
+
+def from_jsonb(value: str | None) -> Any:
+    """Read a jsonb column."""
+    return None if value is None else msgspec.json.decode(value)
+
+
+def to_jsonb(value: Any) -> str | None:
+    """Write a jsonb column."""
+    return None if value is None else msgspec.json.encode(value).decode()

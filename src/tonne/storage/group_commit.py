@@ -1,0 +1,140 @@
+"""Group commit: commands that arrive while one transaction runs share the next one.
+
+Waiting for a commit to be durable is what a write costs. Shared among all commands at hand, the cost a command
+falls as load rises, and an idle service still answers a lone command at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import asyncpg
+import structlog
+
+from tonne.domain.errors import ServiceUnavailable
+from tonne.storage.database import Connection, Pool
+
+Command = TypeVar("Command")
+Outcome = TypeVar("Outcome")
+
+log = structlog.get_logger(__name__)
+
+# What a later attempt may cure: the server went away or is coming up, or two transactions met.
+TRANSIENT = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    TimeoutError,
+)
+ATTEMPTS_MAX = 4
+BACKOFF_SECONDS = 0.05
+
+
+class Rerun(Exception):
+    """The transaction met a concurrent one and must be carried out anew."""
+
+
+@dataclass(slots=True)
+class _Waiting(Generic[Command, Outcome]):
+    command: Command
+    outcome: asyncio.Future[Outcome]
+
+
+@dataclass(slots=True)
+class GroupCommit(Generic[Command, Outcome]):
+    """Runs `write` on many commands in one transaction; one outcome each, in order.
+
+    `write` must be safe to repeat with the same commands: after a lost connection nobody knows whether the commit
+    went through. The queue is bounded by `queue_max` commands, a transaction by `batch_max`.
+    """
+
+    pool: Pool
+    write: Callable[[Connection, Sequence[Command]], Awaitable[Sequence[Outcome]]]
+    batch_max: int = 256
+    batches_in_flight: int = 2
+    queue_max: int = 8192
+    _queue: deque[_Waiting[Command, Outcome]] = field(default_factory=deque)
+    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    _closing: bool = False
+
+    async def submit(self, command: Command) -> Outcome:
+        """Hand in a command; returns when what was decided about it is durable.
+
+        A caller that stops waiting does not stop the command.
+
+        Raises:
+            ServiceUnavailable: the queue is full, or the database stayed away. Whether the command was carried out
+                is then unknown: repeat it under its idempotency key.
+        """
+        if self._closing or len(self._queue) >= self.queue_max:
+            raise ServiceUnavailable
+        waiting = _Waiting(command, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._arrived.set()
+        return await waiting.outcome
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Drain the queue as long as the block lasts; what is queued by its end is still carried out."""
+        drains = [asyncio.create_task(self._drain()) for _ in range(self.batches_in_flight)]
+        try:
+            yield
+        finally:
+            self._closing = True
+            self._arrived.set()
+            await asyncio.gather(*drains)
+
+    async def _drain(self) -> None:
+        while not (self._closing and not self._queue):
+            if not self._queue:
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            size = min(len(self._queue), self.batch_max)
+            await self._commit([self._queue.popleft() for _ in range(size)])
+
+    async def _commit(self, batch: list[_Waiting[Command, Outcome]]) -> None:
+        try:
+            outcomes = await self._write([waiting.command for waiting in batch])
+        except TRANSIENT as error:
+            log.warning("batch_not_committed", commands=len(batch), error=repr(error))
+            self._fail(batch, ServiceUnavailable())
+        except Exception as error:  # noqa: BLE001 -- whatever it is belongs to whoever sent the command
+            if len(batch) == 1:
+                self._fail(batch, error)
+                return
+            # One bad command must not fail its neighbours: halves are tried until it stands alone.
+            half = len(batch) // 2
+            await self._commit(batch[:half])
+            await self._commit(batch[half:])
+        else:
+            for waiting, outcome in zip(batch, outcomes, strict=True):
+                if not waiting.outcome.done():
+                    waiting.outcome.set_result(outcome)
+
+    async def _write(self, commands: Sequence[Command]) -> Sequence[Outcome]:
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                async with self.pool.acquire(timeout=5) as connection, connection.transaction():
+                    return await self.write(connection, commands)
+            except (*TRANSIENT, Rerun):
+                if attempt == ATTEMPTS_MAX:
+                    raise
+                await asyncio.sleep(BACKOFF_SECONDS * 2**attempt)
+        raise AssertionError
+
+    def _fail(self, batch: Sequence[_Waiting[Command, Outcome]], error: Exception) -> None:
+        for waiting in batch:
+            if not waiting.outcome.done():
+                waiting.outcome.set_exception(error)

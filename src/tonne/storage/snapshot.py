@@ -1,0 +1,92 @@
+"""What every request reads, kept in memory: the catalogue, the accounts and the keys.
+
+Refreshed at once when a change is announced, and on a timer for the announcement that got lost. What must not be
+stale by even a moment (a key's or account's state, idempotency) is checked again inside the write itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import asyncpg
+import structlog
+
+from tonne.domain.accounts import Directory
+from tonne.domain.catalogue import Catalogue
+from tonne.storage.accounts import load_directory
+from tonne.storage.catalogue import load_catalogue
+from tonne.storage.changes import CHANNEL
+from tonne.storage.database import Pool
+
+REFRESH_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The catalogue and the directory as of one moment."""
+
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    directory: Directory = field(default_factory=Directory)
+
+
+@dataclass(slots=True)
+class SnapshotKeeper:
+    """Keeps `current` current."""
+
+    pool: Pool
+    database_url: str
+    now: Callable[[], datetime]
+    refresh_seconds: float = REFRESH_SECONDS
+    current: Snapshot = field(default_factory=Snapshot)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _listener: asyncpg.Connection | None = None
+
+    async def refresh(self) -> None:
+        """Load everything anew, as of one moment."""
+        async with (
+            self.pool.acquire(timeout=5) as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            catalogue = await load_catalogue(connection, on=self.now().date())
+            self.current = Snapshot(catalogue, await load_directory(connection))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Refresh now, then whenever something changes, as long as the block lasts."""
+        await self._listen()
+        await self.refresh()
+        task = asyncio.create_task(self._keep())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            if self._listener is not None:
+                await self._listener.close(timeout=2)
+
+    async def _keep(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), self.refresh_seconds)
+            # Cleared before reading: a change announced meanwhile asks for one more round.
+            self._changed.clear()
+            try:
+                if self._listener is None or self._listener.is_closed():
+                    await self._listen()
+                await self.refresh()
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                log.warning("snapshot_not_refreshed", error=repr(error))
+                await asyncio.sleep(0.5)
+
+    async def _listen(self) -> None:
+        # A connection of its own: one from the pool would be reset when it goes back.
+        listener = await asyncpg.connect(self.database_url, timeout=5)
+        await listener.add_listener(CHANNEL, lambda *_: self._changed.set())
+        self._listener = listener
