@@ -24,6 +24,7 @@ import pytest
 from tonne.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError, postgres_bin_dir
 from tonne.storage.embedded.account import server_account
 from tonne.storage.embedded.children import LOG_BYTES_MAX, Log
+from tonne.storage.embedded.locks import open_lock, try_lock
 
 WAIT_SECONDS = 30.0
 
@@ -372,6 +373,18 @@ def test_children_that_outlive_a_killed_server_are_waited_for(data_dir: Path) ->
     server.stop()
 
 
+def test_what_holds_the_data_out_of_our_sight_is_waited_for(data_dir: Path) -> None:
+    with EmbeddedPostgres(data_dir, durable=False) as server:
+        pass
+    # As a server in another container would, whose process number means nothing here.
+    unseen = open_lock(data_dir / "server.lock")
+    assert try_lock(unseen)
+    done = later(lambda: os.close(unseen))
+    with server:
+        assert done.is_set()
+        assert ask(server.url, "SELECT 1") == 1
+
+
 def test_a_server_that_is_shutting_down_is_waited_for(data_dir: Path) -> None:
     server = EmbeddedPostgres(data_dir, durable=False)
     server.start()
@@ -420,7 +433,8 @@ def test_a_socket_directory_that_was_swapped_is_not_used(tmp_path: Path) -> None
     kill_server(pid_of(server))
     shutil.rmtree(socket_dir)
     trap = tmp_path / "trap"
-    trap.mkdir()
+    trap.mkdir(mode=0o700)
+    server_account().give(trap)
     socket_dir.symlink_to(trap)
     server.start()
     assert Path(ask(server.url, "SHOW unix_socket_directories")) != socket_dir

@@ -14,7 +14,7 @@ from tonne.application.identifiers import new_id
 from tonne.application.open_accounts import NewKey, create_key, open_account_pair, open_organisation
 from tonne.domain.catalogue import Bundle, Project
 from tonne.domain.selection import Choice
-from tonne.storage.accounts import has_organisations
+from tonne.storage.accounts import has_organisations, load_directory
 from tonne.storage.catalogue import (
     ExchangeRate,
     Lot,
@@ -28,6 +28,7 @@ from tonne.storage.catalogue import (
 from tonne.storage.currencies import find_currency
 from tonne.storage.database import Connection
 
+DEMO_ORGANISATION = "Demo Shop"
 DEMO_CURRENCIES = ("USD", "EUR", "ISK")
 
 
@@ -41,6 +42,19 @@ async def load_demo(connection: Connection, *, at: datetime) -> list[NewKey] | N
         return await _open_demo_accounts(connection, at=at)
 
 
+async def renew_demo_keys(connection: Connection, *, at: datetime) -> list[NewKey] | None:
+    """New keys for the demo's accounts, whose old ones got lost; None where there is no demo."""
+    accounts = [
+        account
+        for account in (await load_directory(connection)).accounts.values()
+        if account.organisation.name == DEMO_ORGANISATION
+    ]
+    if not accounts:
+        return None
+    accounts.sort(key=lambda account: (DEMO_CURRENCIES.index(account.currency.code), account.mode))
+    return [await create_key(connection, account, name="demo", at=at) for account in accounts]
+
+
 async def load_demo_catalogue(connection: Connection, *, at: datetime) -> None:
     """Load the demo's projects, lots, bundles and exchange rates."""
     demo = json.loads(files("tonne.application").joinpath("demo_catalogue.json").read_text(encoding="utf-8"))
@@ -51,33 +65,37 @@ async def load_demo_catalogue(connection: Connection, *, at: datetime) -> None:
     )
     lots = [_lot(project_ids[entry["key"]], lot) for entry in demo["projects"] for lot in entry["lots"]]
     await insert_lots(connection, lots, at=at)
-    await insert_bundles(connection, [_bundle(entry, bundle_ids, project_ids) for entry in demo["bundles"]], at=at)
+    await insert_bundles(
+        connection, [_bundle(entry, bundle_ids, project_ids) for entry in demo["bundles"]], at=at
+    )
     await set_default_selection(
         connection,
-        [Choice(bundle_ids[entry["bundle"]], Decimal(entry["percentage"])) for entry in demo["default_selection"]],
+        [
+            Choice(bundle_ids[entry["bundle"]], Decimal(entry["percentage"]))
+            for entry in demo["default_selection"]
+        ],
     )
     await insert_exchange_rates(connection, _rates(demo["exchange_rates"]))
 
 
 async def _open_demo_accounts(connection: Connection, *, at: datetime) -> list[NewKey]:
-    organisation = await open_organisation(connection, "Demo Shop", at=at)
+    organisation = await open_organisation(connection, DEMO_ORGANISATION, at=at)
     keys = []
     for code in DEMO_CURRENCIES:
         pair = await open_account_pair(
             connection,
             organisation,
-            name=f"Demo Shop {code}",
+            name=f"{DEMO_ORGANISATION} {code}",
             currency=find_currency(code),
-            beneficiary="Demo Shop",
+            beneficiary=DEMO_ORGANISATION,
             at=at,
         )
-        for account in pair.values():
-            keys.append(await create_key(connection, account, name="demo", at=at))
+        keys += [await create_key(connection, account, name="demo", at=at) for account in pair.values()]
     return keys
 
 
 def _project(project_id: UUID, entry: dict[str, Any]) -> Project:
-    dates = {
+    dates: dict[str, Any] = {
         name: None if entry[name] is None else date.fromisoformat(entry[name])
         for name in ("crediting_start_date", "crediting_end_date", "registration_date")
     }
@@ -94,7 +112,11 @@ def _lot(project_id: UUID, entry: dict[str, Any]) -> Lot:
 
 
 def _bundle(entry: dict[str, Any], bundle_ids: dict[str, UUID], project_ids: dict[str, UUID]) -> Bundle:
-    rest = {name: value for name, value in entry.items() if name not in ("key", "currency", "projects", "base_price")}
+    rest = {
+        name: value
+        for name, value in entry.items()
+        if name not in ("key", "currency", "projects", "base_price")
+    }
     return Bundle(
         bundle_id=bundle_ids[entry["key"]],
         base_price=Decimal(entry["base_price"]),

@@ -142,7 +142,9 @@ async def _store(
     outcomes: dict[UUID, Placed | Refused] = {order_id: Placed(orders[order_id]) for order_id in inserted}
     left_out = [order for order_id, order in orders.items() if order_id not in inserted]
     if left_out:
-        reasons = await why_not_inserted(connection, left_out, [key_ids[order.order_id] for order in left_out])
+        reasons = await why_not_inserted(
+            connection, left_out, [key_ids[order.order_id] for order in left_out]
+        )
         outcomes.update({order.order_id: _refuse(order, reasons[order.order_id]) for order in left_out})
     if refusals:
         outcomes.update(await _prefer_the_original(connection, commands, refusals))
@@ -216,7 +218,11 @@ async def _load_estimates(
     connection: Connection, commands: Sequence[PlaceOrder]
 ) -> Mapping[tuple[UUID, UUID], Decimal]:
     wanted = [
-        (command.caller.account.organisation_id, command.caller.account.account_id, command.purchase.wanted.estimate_id)
+        (
+            command.caller.account.organisation_id,
+            command.caller.account.account_id,
+            command.purchase.wanted.estimate_id,
+        )
         for command in commands
         if isinstance(command.purchase.wanted, ByEstimate)
     ]

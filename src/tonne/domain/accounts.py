@@ -99,10 +99,6 @@ class Directory:
         if acting_for is None:
             return Caller(key, self.accounts[key.account_id])
         account = self.accounts.get(acting_for) if isinstance(acting_for, UUID) else None
-        if (
-            account is None
-            or account.organisation_id != key.organisation_id
-            or account.mode is not key.mode
-        ):
+        if account is None or account.organisation_id != key.organisation_id or account.mode is not key.mode:
             raise AccountScopeIncorrect
         return Caller(key, account)

@@ -45,15 +45,20 @@ def shifted(value: Decimal, places: int) -> Decimal:
     return value.scaleb(places, EXACT)
 
 
+def power_of_ten(exponent: int) -> int:
+    """10^exponent for a non-negative exponent."""
+    return int(10**exponent)
+
+
 def round_half_up(value: Fraction, digits: int) -> int:
     """Round a non-negative value to `digits` decimals, halves up; the result counts units of 10^-digits."""
-    scaled = value * 10**digits
+    scaled = value * power_of_ten(digits)
     return (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
 
 
 def round_up(value: Fraction, digits: int) -> int:
     """Round a value up to `digits` decimals; the result counts units of 10^-digits."""
-    scaled = value * 10**digits
+    scaled = value * power_of_ten(digits)
     return -(-scaled.numerator // scaled.denominator)
 
 

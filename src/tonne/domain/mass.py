@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 
-from tonne.domain.decimals import plain, shifted
+from tonne.domain.decimals import plain, power_of_ten, shifted
 
 GRAMS_PER_TONNE = 10**6
 # Above this the sums of an order could leave 64 bits; mankind emits some forty times as much a year.
@@ -24,7 +24,7 @@ class MassUnit(StrEnum):
     @property
     def grams(self) -> int:
         """How many grams one of this unit is."""
-        return 10**self.exponent
+        return power_of_ten(self.exponent)
 
     @property
     def exponent(self) -> int:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
+from tonne.domain.decimals import power_of_ten
+
 # Ten trillion units of any currency: more than is ever paid at once, and far inside 64 bits of minor units.
 VALUE_MAX = Decimal(10**13)
 
@@ -26,5 +28,5 @@ class Currency:
 
     def minor_from(self, value: Decimal) -> int:
         """Whole minor units in a value; what is smaller than a minor unit can't be paid and is cut off."""
-        scaled = Fraction(value) * 10**self.minor_digits
+        scaled = Fraction(value) * power_of_ten(self.minor_digits)
         return scaled.numerator // scaled.denominator

@@ -105,13 +105,17 @@ def quantities_by_value(
         start=Fraction(0),
     )
     if price_per_tonne == 0:
-        raise OrderQuantityInvalid("These bundles cost nothing in this currency, so a value buys no quantity.")
+        raise OrderQuantityInvalid(
+            "These bundles cost nothing in this currency, so a value buys no quantity."
+        )
     value = Fraction(value_minor, 10**currency.minor_digits)
     requested_grams = value / price_per_tonne * GRAMS_PER_TONNE
     return [_cut(requested_grams * share, precision) for share in shares]
 
 
-def price_quantities(quantities_grams: Sequence[int], offers: Sequence[Offer], *, currency: Currency) -> Priced:
+def price_quantities(
+    quantities_grams: Sequence[int], offers: Sequence[Offer], *, currency: Currency
+) -> Priced:
     """Steps 4 to 6: costs of the quantities, one for each offer.
 
     `offset_cost` rounds half up once over all lines and is shared among them; `total_cost` rounds up once.
@@ -127,7 +131,8 @@ def price_quantities(quantities_grams: Sequence[int], offers: Sequence[Offer], *
     pairs = list(zip(quantities_grams, offers, strict=True))
     net = [Fraction(offer.unit_price) * grams / GRAMS_PER_TONNE for grams, offer in pairs]
     gross = sum(
-        (Fraction(offer.gross_unit_price) * grams / GRAMS_PER_TONNE for grams, offer in pairs), start=Fraction(0)
+        (Fraction(offer.gross_unit_price) * grams / GRAMS_PER_TONNE for grams, offer in pairs),
+        start=Fraction(0),
     )
     offset_cost_minor = round_half_up(sum(net, start=Fraction(0)), currency.minor_digits)
     total_cost_minor = round_up(gross, currency.minor_digits)

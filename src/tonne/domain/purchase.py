@@ -97,7 +97,9 @@ def _by_tonnes(tonnes: Decimal, purchase: Purchase, account: Account, catalogue:
     choices = _choices(purchase, account, catalogue)
     offers = _offers([choice.bundle_id for choice in choices], account, catalogue)
     quantities = quantities_by_mass(
-        Mass(tonnes, MassUnit.T).grams, [choice.percentage for choice in choices], precision=purchase.precision
+        Mass(tonnes, MassUnit.T).grams,
+        [choice.percentage for choice in choices],
+        precision=purchase.precision,
     )
     priced = price_quantities(quantities, offers, currency=account.currency)
     return Quote(account.currency, priced, requested_tonnes=tonnes)

@@ -58,7 +58,9 @@ class Consumption:
     unit: EnergyUnit
 
 
-def estimate_electricity(consumption: Consumption, country_code: str | None) -> tuple[Decimal, tuple[Step, ...]]:
+def estimate_electricity(
+    consumption: Consumption, country_code: str | None
+) -> tuple[Decimal, tuple[Step, ...]]:
     """Estimate the emissions of consumed electricity; returns exact tonnes and the steps that lead to them.
 
     The mass is rounded half up to the gram, under a gram to the milligram. Without a country the world average is used.
@@ -69,7 +71,7 @@ def estimate_electricity(consumption: Consumption, country_code: str | None) -> 
     intensity = find_grid_intensity(country_code)
     kwh = shifted(consumption.amount, consumption.unit.exponent)
     exact_grams = EXACT.multiply(kwh, intensity.grams_per_kwh)
-    grams = exact_grams.quantize(Decimal("1") if exact_grams >= 1 else Decimal("0.001"), context=_ROUNDING)
+    grams = exact_grams.quantize(Decimal(1) if exact_grams >= 1 else Decimal("0.001"), context=_ROUNDING)
     if grams > QUANTITY_GRAMS_MAX:
         raise ValidationFailed.at(
             "/consumption/amount", "emissions must come out at 1000000000 tonnes or less; check the unit"
@@ -97,7 +99,9 @@ def find_grid_intensity(country_code: str | None) -> GridIntensity:
         return intensities[WORLD]
     found = intensities.get(country_code) if country_code != WORLD else None
     if found is None:
-        near = difflib.get_close_matches(country_code.upper(), [code for code in intensities if code != WORLD], n=3, cutoff=0.6)
+        near = difflib.get_close_matches(
+            country_code.upper(), [code for code in intensities if code != WORLD], n=3, cutoff=0.6
+        )
         hint = f"; near matches: {', '.join(near)}" if near else ""
         raise ValidationFailed.at(
             "/country_code",

@@ -6,9 +6,10 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
+from typing import Any
 
 import structlog
-from litestar import Litestar, Response, Router
+from litestar import Litestar, Request, Response, Router
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
@@ -24,7 +25,7 @@ from tonne.domain.errors import (
 )
 from tonne.http.answers import error_response
 from tonne.http.documentation import openapi_config
-from tonne.http.front_door import FrontDoor
+from tonne.http.front_door import REQUEST_ID, FrontDoor
 from tonne.http.rate_limits import RateLimiter
 from tonne.http.request import ApiRequest, Services
 from tonne.http.routes import account, catalogue, estimates, orders, quotes, service
@@ -62,6 +63,8 @@ ABOUT = (
     service.documentation_asset,
 )
 
+# What Litestar hands to exception handlers.
+Asked = Request[Any, Any, Any]
 ServicesRunning = Callable[[], AbstractAsyncContextManager[Services]]
 
 
@@ -92,11 +95,11 @@ def create_api(services_running: ServicesRunning, limiter: RateLimiter, *, base_
     return door
 
 
-def _refused(request: ApiRequest, error: TonneError) -> Response[bytes]:
+def _refused(request: Asked, error: TonneError) -> Response[bytes]:
     return error_response(error, path=request.scope["path"])
 
 
-def _refused_by_litestar(request: ApiRequest, error: HTTPException) -> Response[bytes]:
+def _refused_by_litestar(request: Asked, error: HTTPException) -> Response[bytes]:
     path = request.scope["path"]
     if isinstance(error, MethodNotAllowedException):
         return error_response(MethodNotAllowed(allowed=_allowed(request.app, path)), path=path)
@@ -113,7 +116,9 @@ def _violations(error: HTTPException) -> ValidationFailed:
     found = error.extra if isinstance(error.extra, list) else []
     for violation in found:
         if isinstance(violation, dict):
-            return ValidationFailed.at(str(violation.get("key", "")), str(violation.get("message", error.detail)))
+            return ValidationFailed.at(
+                str(violation.get("key", "")), str(violation.get("message", error.detail))
+            )
     return ValidationFailed(error.detail)
 
 
@@ -130,16 +135,18 @@ def _allowed(app: Litestar, path: str) -> list[str]:
 def _pattern(route_path: str) -> re.Pattern[str]:
     pieces = re.split(r"\{[^}]*:(str|path)\}", route_path)
     # Literal pieces and the types of the parameters between them take turns.
-    return re.compile("".join(
-        {"str": "[^/]+", "path": ".+"}[piece] if position % 2 else re.escape(piece)
-        for position, piece in enumerate(pieces)
-    ))
+    return re.compile(
+        "".join(
+            {"str": "[^/]+", "path": ".+"}[piece] if position % 2 else re.escape(piece)
+            for position, piece in enumerate(pieces)
+        )
+    )
 
 
-def _failed(request: ApiRequest, error: Exception) -> Response[bytes]:
+def _failed(request: Asked, error: Exception) -> Response[bytes]:
     path = request.scope["path"]
     if isinstance(error, TRANSIENT):
-        log.warning("unavailable", request_id=request.request_id, path=path, error=repr(error))
+        log.warning("unavailable", request_id=request.scope.get(REQUEST_ID), path=path, error=repr(error))
         return error_response(ServiceUnavailable(), path=path)
-    log.error("failed", request_id=request.request_id, path=path, exc_info=error)
+    log.error("failed", request_id=request.scope.get(REQUEST_ID), path=path, exc_info=error)
     return error_response(InternalError(), path=path)

@@ -11,7 +11,7 @@ import msgspec
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Components, Example, SecurityScheme, Server, Tag
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 
 import tonne
 from tonne.domain.errors import (
@@ -58,7 +58,14 @@ WIRE = (
     ProjectPage, QuoteBody, QuoteByEstimate, QuoteByMass, QuoteByValue,
 )  # fmt: skip
 
-EVERYWHERE = (ApiVersionInvalid, Unauthorised, AccountScopeIncorrect, RateLimited, InternalError, ServiceUnavailable)
+EVERYWHERE = (
+    ApiVersionInvalid,
+    Unauthorised,
+    AccountScopeIncorrect,
+    RateLimited,
+    InternalError,
+    ServiceUnavailable,
+)
 WITH_BODY = (ValidationFailed, PayloadTooLarge, UnsupportedMediaType)
 PRICING = (
     BundleSelectionBundleInvalid,
@@ -67,7 +74,13 @@ PRICING = (
     OrderQuantityInvalid,
     ExchangeRateNotFound,
 )
-ORDERING = (*PRICING, AccountSuspended, OrderIdempotencyAlreadyExists, IdempotencyKeyInUse, IdempotencyKeyReused)
+ORDERING = (
+    *PRICING,
+    AccountSuspended,
+    OrderIdempotencyAlreadyExists,
+    IdempotencyKeyInUse,
+    IdempotencyKeyReused,
+)
 
 DESCRIPTION = """\
 Sell carbon offsets through an API: quote, order, allocate, retire, prove.
@@ -83,8 +96,8 @@ Keys beginning with `tonne_test_` see the sandbox, those with `tonne_live_` the 
 
 RequestKeyHeader = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         required=False,
         description="Makes the request safely repeatable: the same payload is answered with the stored answer and "
         "`Idempotent-Replayed: true`, another payload with 422.",
@@ -95,8 +108,8 @@ RequestKeyHeader = Annotated[
 ]
 Limit = Annotated[
     str | None,
-    Parameter(
-        query="limit",
+    QueryParameter(
+        name="limit",
         required=False,
         description="How many to return, 1 to 100; 10 unless said otherwise.",
         pattern="^([1-9][0-9]?|100)$",
@@ -104,19 +117,30 @@ Limit = Annotated[
 ]
 After = Annotated[
     str | None,
-    Parameter(
-        query="after",
+    QueryParameter(
+        name="after",
         required=False,
         description="The `next_cursor` of the page before.",
         schema_extra={"format": "uuid"},
     ),
 ]
 
+METADATA_FILTER = {
+    "name": "metadata",
+    "in": "query",
+    "required": False,
+    "style": "deepObject",
+    "explode": True,
+    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "description": "Orders whose metadata has these values: `metadata[key]=value`.",
+}
+
 
 def refusals(*errors: type[TonneError]) -> dict[int, ResponseSpec]:
     """The error responses of an operation, with one example for each error code."""
     by_status: dict[HTTPStatus, list[type[TonneError]]] = defaultdict(list)
-    for error in (*errors, *EVERYWHERE):
+    every: tuple[type[TonneError], ...] = (*errors, *EVERYWHERE)
+    for error in every:
         by_status[error.http_status].append(error)
     return {
         status.value: ResponseSpec(
@@ -145,7 +169,9 @@ def openapi_config(base_url: str) -> OpenAPIConfig:
         ],
         components=Components(
             security_schemes={
-                "api_key": SecurityScheme(type="http", scheme="bearer", description="An API key: `tonne_test_…`.")
+                "api_key": SecurityScheme(
+                    type="http", scheme="bearer", description="An API key: `tonne_test_…`."
+                )
             }
         ),
         security=[{"api_key": []}],
@@ -205,7 +231,15 @@ def _complete(operation: dict[str, Any]) -> None:
                 "schema": {"type": "integer", "minimum": 1},
                 "description": "Seconds to wait.",
             }
-    operation.setdefault("parameters", []).extend(
+    parameters = operation.setdefault("parameters", [])
+    for parameter in parameters:
+        # An optional parameter is left out, there is no null in a query or header.
+        parameter["schema"].pop("oneOf", None)
+        parameter["schema"].setdefault("type", "string")
+        parameter["schema"].pop("description", None)
+    if operation["operationId"] == "listOrders":
+        parameters.append(METADATA_FILTER)
+    parameters.extend(
         [
             {
                 "name": "Lune-Account",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
 
 from tonne.domain.accounts import ApiKey, Caller
@@ -33,7 +34,7 @@ class FrontDoor:
     limiter: RateLimiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
         request_id = secrets.token_hex(12).encode()
@@ -54,7 +55,9 @@ class FrontDoor:
                 await refuse(error, path, send_with_common_headers)
                 return
         else:
-            common += headers(self.limiter.default_per_second, remaining=self.limiter.default_per_second, full_in_seconds=0)
+            common += headers(
+                self.limiter.default_per_second, remaining=self.limiter.default_per_second, full_in_seconds=0
+            )
         await self.app(scope, receive, send_with_common_headers)
 
     def _let_in(self, scope: Scope, common: list[tuple[bytes, bytes]]) -> None:

@@ -29,9 +29,7 @@ def read_limit(query: dict[str, str]) -> int:
     return int(text)
 
 
-def read_cursor(
-    query: dict[str, str], invalid: type[IdInvalid | BundleIdInvalid] = IdInvalid
-) -> UUID | None:
+def read_cursor(query: dict[str, str], invalid: type[IdInvalid | BundleIdInvalid] = IdInvalid) -> UUID | None:
     """Read `after`.
 
     Raises:

@@ -51,7 +51,9 @@ class RateLimiter:
                 retry_after_seconds=wait_seconds,
             )
         bucket.tokens = tokens - 1
-        return headers(limit, remaining=int(bucket.tokens), full_in_seconds=math.ceil((limit - bucket.tokens) / limit))
+        return headers(
+            limit, remaining=int(bucket.tokens), full_in_seconds=math.ceil((limit - bucket.tokens) / limit)
+        )
 
 
 def headers(

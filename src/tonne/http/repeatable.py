@@ -23,7 +23,9 @@ async def read_request_key(request: ApiRequest) -> RequestKey | None:
     if not sent:
         return None
     if len(sent) > 1 or _KEY.fullmatch(sent[0]) is None:
-        raise ValidationFailed.at("Idempotency-Key", "must be one header of 1 to 255 visible ASCII characters")
+        raise ValidationFailed.at(
+            "Idempotency-Key", "must be one header of 1 to 255 visible ASCII characters"
+        )
     account = request.account
     asked = request.scope["path"].encode() + b"\0" + await request.body()
     return RequestKey(

@@ -95,7 +95,9 @@ class ApiRequest(Request[Caller, Any, State]):
         try:
             pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
         except (UnicodeDecodeError, ValueError):
-            raise ValidationFailed.at("", "the query string is not UTF-8, or has over 100 parameters") from None
+            raise ValidationFailed.at(
+                "", "the query string is not UTF-8, or has over 100 parameters"
+            ) from None
         for name, value in pairs:
             prefix, bracket, _ = name.partition("[")
             if name not in names and not (bracket and name.endswith("]") and f"{prefix}[]" in names):
@@ -120,7 +122,9 @@ def read_time(text: str, name: str) -> datetime:
     except ValueError:
         at = None
     if at is None or at.tzinfo is None or not text.isascii():
-        raise ValidationFailed.at(name, 'must be an RFC 3339 time with its offset, such as "2026-01-31T09:30:00Z"')
+        raise ValidationFailed.at(
+            name, 'must be an RFC 3339 time with its offset, such as "2026-01-31T09:30:00Z"'
+        )
     return at
 
 

@@ -32,7 +32,9 @@ def read_json(body: bytes, kind: Any) -> Any:
         raise _at_its_place(str(error)) from None
     except msgspec.DecodeError:
         # What the strict look above let through and this decoder does not: half a surrogate pair.
-        raise ValidationFailed.at("", "the body is not well-formed Unicode: it has a lone surrogate") from None
+        raise ValidationFailed.at(
+            "", "the body is not well-formed Unicode: it has a lone surrogate"
+        ) from None
 
 
 @cache

@@ -178,7 +178,9 @@ async def insert_exchange_rates(connection: Connection, rates: Sequence[Exchange
 
 async def has_catalogue(connection: Connection) -> bool:
     """Whether there is anything to sell yet."""
-    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM bundles) OR EXISTS (SELECT FROM projects)"))
+    return bool(
+        await connection.fetchval("SELECT EXISTS (SELECT FROM bundles) OR EXISTS (SELECT FROM projects)")
+    )
 
 
 def _project_values(project: Project) -> list[object]:

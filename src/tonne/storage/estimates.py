@@ -57,15 +57,23 @@ async def insert_estimate(connection: Connection, estimate: Estimate) -> bool:
     return stored is not None
 
 
-async def find_estimate(connection: Connection, account: Account, estimate_id: UUID, *, kind: str) -> Estimate | None:
+async def find_estimate(
+    connection: Connection, account: Account, estimate_id: UUID, *, kind: str
+) -> Estimate | None:
     """Find an account's estimate of a kind by its id."""
     row = await connection.fetchrow(
-        _FIND + "estimate_id = $3 AND kind = $4", account.organisation_id, account.account_id, estimate_id, kind
+        _FIND + "estimate_id = $3 AND kind = $4",
+        account.organisation_id,
+        account.account_id,
+        estimate_id,
+        kind,
     )
     return None if row is None else _estimate(row, account)
 
 
-async def find_estimate_by_idempotency_key(connection: Connection, account: Account, key: str) -> Estimate | None:
+async def find_estimate_by_idempotency_key(
+    connection: Connection, account: Account, key: str
+) -> Estimate | None:
     """Find an account's estimate by its idempotency key."""
     row = await connection.fetchrow(
         _FIND + "idempotency_key = $3", account.organisation_id, account.account_id, key

@@ -79,10 +79,11 @@ class GroupCommit(Generic[Command, Outcome]):
         """
         if self._closing or len(self._queue) >= self.queue_max:
             raise ServiceUnavailable
-        waiting = _Waiting(command, asyncio.get_running_loop().create_future())
+        outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(command, outcome)
         self._queue.append(waiting)
         self._arrived.set()
-        return await waiting.outcome
+        return await outcome
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

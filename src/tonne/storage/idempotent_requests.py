@@ -35,7 +35,9 @@ class RequestKeyTaken(Rerun):
     """Another process answered a request with this key in the meantime: look up its answer."""
 
 
-async def find_answers(connection: Connection, keys: Sequence[RequestKey]) -> dict[tuple[UUID, str], StoredAnswer]:
+async def find_answers(
+    connection: Connection, keys: Sequence[RequestKey]
+) -> dict[tuple[UUID, str], StoredAnswer]:
     """Find stored answers, by (account, request key)."""
     rows = await connection.fetch(
         """

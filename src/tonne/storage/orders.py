@@ -93,7 +93,9 @@ _COLUMNS = """order_id, type, status, currency, quantity_grams, requested_tonnes
     created_at, placed_at, paid_at, retiring_at, completed_at, cancelled_at, failed_at"""
 
 _BY_ID = f"SELECT {_COLUMNS} FROM orders WHERE organisation_id = $1 AND account_id = $2 AND order_id = $3"  # noqa: S608
-_BY_KEY = f"SELECT {_COLUMNS} FROM orders WHERE organisation_id = $1 AND account_id = $2 AND idempotency_key = $3"  # noqa: S608
+_BY_KEY = (
+    f"SELECT {_COLUMNS} FROM orders WHERE organisation_id = $1 AND account_id = $2 AND idempotency_key = $3"  # noqa: S608
+)
 
 _TIMES = (
     (OrderStatus.PLACED, "placed_at"),
@@ -126,7 +128,9 @@ class OrderFilter:
     metadata: Mapping[str, str] | None = None
 
 
-async def insert_orders(connection: Connection, orders: Sequence[Order], key_ids: Sequence[UUID]) -> set[UUID]:
+async def insert_orders(
+    connection: Connection, orders: Sequence[Order], key_ids: Sequence[UUID]
+) -> set[UUID]:
     """Insert many orders in one statement; returns the ids of those that went in.
 
     `key_ids` names, order by order, the API key used. An order stays out where its account is suspended, its key is
@@ -205,7 +209,9 @@ async def list_orders(
     require("status = {}", None if wanted.status is None else wanted.status.value)
     require("created_at >= {}", wanted.created_from)
     require("created_at < {}", wanted.created_to)
-    require("metadata @> {}", None if wanted.metadata is None else msgspec.json.encode(wanted.metadata).decode())
+    require(
+        "metadata @> {}", None if wanted.metadata is None else msgspec.json.encode(wanted.metadata).decode()
+    )
     rows = await connection.fetch(
         f"SELECT {_COLUMNS} FROM orders WHERE {' AND '.join(conditions)} ORDER BY order_id DESC LIMIT $3",  # noqa: S608
         *arguments,

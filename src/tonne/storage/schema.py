@@ -14,6 +14,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+from tonne.storage.database import Connection as TonneConnection
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Any constant will do; it keeps two processes from migrating one database at the same time.
 _MIGRATION_LOCK = 0x746F6E6E65
@@ -34,7 +36,7 @@ def newest_revision() -> str:
     return head
 
 
-async def current_revision(connection: asyncpg.Connection) -> str | None:
+async def current_revision(connection: TonneConnection) -> str | None:
     """The revision a database is at, None for one that has no schema yet."""
     if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
         return None

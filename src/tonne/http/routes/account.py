@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import get, put
+from litestar.params import JSONBody
 
 from tonne.application.select_bundles import select_bundles
 from tonne.domain.errors import (
@@ -57,7 +58,7 @@ async def get_bundle_selection(request: ApiRequest) -> list[ChoiceBody]:
         BundleSelectionRatiosInvalidFormat,
     ),
 )
-async def put_bundle_selection(request: ApiRequest, data: BundleSelection) -> list[ChoiceBody]:
+async def put_bundle_selection(request: ApiRequest, data: JSONBody[BundleSelection]) -> list[ChoiceBody]:
     """Set the account's own selection; orders that name none will use it."""
     selection = read_selection(data, pointer="")
     assert selection is not None

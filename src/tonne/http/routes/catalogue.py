@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 from uuid import UUID
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from tonne.application.identifiers import utc_now
 from tonne.domain.catalogue import Bundle, Project
@@ -39,8 +39,8 @@ RECENT = timedelta(days=30)
 
 RecentlyDisabled = Annotated[
     str | None,
-    Parameter(
-        query="recently_disabled",
+    QueryParameter(
+        name="recently_disabled",
         required=False,
         description="`true` lists those disabled in the last 30 days too.",
         schema_extra={"enum": ["true", "false"]},
@@ -63,7 +63,9 @@ async def list_bundles(
     query = request.query("limit", "after", "recently_disabled")
     page_size = read_limit(query)
     cursor = read_cursor(query, BundleIdInvalid)
-    listed = _listed(request.catalogue.bundles.values(), recently_disabled=read_flag(query, "recently_disabled"))
+    listed = _listed(
+        request.catalogue.bundles.values(), recently_disabled=read_flag(query, "recently_disabled")
+    )
     bundles, has_more = first_page([b for b in listed if cursor is None or b.bundle_id > cursor], page_size)
     return BundlePage(
         [bundle_body(bundle, request.account, request.catalogue) for bundle in bundles],
@@ -101,7 +103,9 @@ async def list_projects(
     query = request.query("limit", "after", "recently_disabled")
     page_size = read_limit(query)
     cursor = read_cursor(query)
-    listed = _listed(request.catalogue.projects.values(), recently_disabled=read_flag(query, "recently_disabled"))
+    listed = _listed(
+        request.catalogue.projects.values(), recently_disabled=read_flag(query, "recently_disabled")
+    )
     projects, has_more = first_page([p for p in listed if cursor is None or p.project_id > cursor], page_size)
     return ProjectPage(
         [project_summary(project) for project in projects],

@@ -6,6 +6,7 @@ from functools import partial
 
 import msgspec
 from litestar import Response, get, post
+from litestar.params import JSONBody
 
 from tonne.application.identifiers import new_id, utc_now
 from tonne.application.make_estimate import RepeatableEstimate, make_estimate
@@ -53,7 +54,7 @@ ELECTRICITY = "electricity"
     ),
 )
 async def create_electricity_estimate(
-    request: ApiRequest, data: CreateElectricityEstimate, idempotency_key_header: RequestKeyHeader = None
+    request: ApiRequest, data: JSONBody[CreateElectricityEstimate], idempotency_key_header: RequestKeyHeader = None
 ) -> Response[EstimateBody]:
     """Estimate the emissions of electricity, from the carbon intensity of a country's grid."""
     key = await read_request_key(request)

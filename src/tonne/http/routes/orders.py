@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from urllib.parse import unquote_to_bytes
 
 from litestar import Response, get, post
-from litestar.params import Parameter
+from litestar.params import JSONBody, QueryParameter
 
 from tonne.application.identifiers import new_id, utc_now
-from tonne.application.place_orders import Outcome, Placed, PlaceOrder, Refused, Replayed, RepeatableRequest
+from tonne.application.place_orders import Outcome, Placed, PlaceOrder, Refused, RepeatableRequest, Replayed
 from tonne.domain.catalogue import Catalogue
 from tonne.domain.errors import (
     EstimateNotFound,
@@ -53,7 +53,7 @@ BY_KEY_PATH = b"/v1/orders/by-idempotency-key/"
     responses=refusals(*WITH_BODY, *ORDERING),
 )
 async def create_order_by_mass(
-    request: ApiRequest, data: CreateOrderByMass, idempotency_key_header: RequestKeyHeader = None
+    request: ApiRequest, data: JSONBody[CreateOrderByMass], idempotency_key_header: RequestKeyHeader = None
 ) -> Response[OrderBody]:
     """Order offsets for a mass, over a bundle selection or bundle by bundle."""
     return await _place(request, data)
@@ -68,7 +68,7 @@ async def create_order_by_mass(
     responses=refusals(*WITH_BODY, *ORDERING, OrderValueInvalid),
 )
 async def create_order_by_value(
-    request: ApiRequest, data: CreateOrderByValue, idempotency_key_header: RequestKeyHeader = None
+    request: ApiRequest, data: JSONBody[CreateOrderByValue], idempotency_key_header: RequestKeyHeader = None
 ) -> Response[OrderBody]:
     """Order as much as a value pays for, commission included."""
     return await _place(request, data)
@@ -83,7 +83,7 @@ async def create_order_by_value(
     responses=refusals(*WITH_BODY, *ORDERING, EstimateNotFound, EstimateOrderAlreadyPlaced),
 )
 async def create_order_by_estimate(
-    request: ApiRequest, data: CreateOrderByEstimate, idempotency_key_header: RequestKeyHeader = None
+    request: ApiRequest, data: JSONBody[CreateOrderByEstimate], idempotency_key_header: RequestKeyHeader = None
 ) -> Response[OrderBody]:
     """Order the mass of an emission estimate. An estimate is ordered once."""
     return await _place(request, data)
@@ -101,11 +101,11 @@ async def list_account_orders(
     limit: Limit = None,
     after: After = None,
     offset_link_id: Annotated[
-        str | None, Parameter(required=False, description="Orders made through this offset link.")
+        str | None, QueryParameter(required=False, description="Orders made through this offset link.")
     ] = None,
     status: Annotated[
         str | None,
-        Parameter(
+        QueryParameter(
             required=False,
             description="Orders with this status.",
             schema_extra={"enum": [status.value for status in OrderStatus]},
@@ -113,15 +113,17 @@ async def list_account_orders(
     ] = None,
     created_from: Annotated[
         str | None,
-        Parameter(required=False, description="Orders created then or later.", schema_extra={"format": "date-time"}),
+        QueryParameter(
+            required=False, description="Orders created then or later.", schema_extra={"format": "date-time"}
+        ),
     ] = None,
     created_to: Annotated[
         str | None,
-        Parameter(required=False, description="Orders created before.", schema_extra={"format": "date-time"}),
+        QueryParameter(required=False, description="Orders created before.", schema_extra={"format": "date-time"}),
     ] = None,
     project_id: Annotated[
         str | None,
-        Parameter(required=False, description="Orders that were allocated credits of this project."),
+        QueryParameter(required=False, description="Orders that were allocated credits of this project."),
     ] = None,
 ) -> OrderPage:
     """List the account's orders, newest first. Filter by metadata with `metadata[key]=value`."""
@@ -135,7 +137,9 @@ async def list_account_orders(
         # No order has come from an offset link, and none has credits allocated yet.
         return OrderPage([], has_more=False, next_cursor=None)
     async with request.services.pool.acquire(timeout=5) as connection:
-        found = await list_orders(connection, request.account, wanted=wanted, after=cursor, limit=page_size + 1)
+        found = await list_orders(
+            connection, request.account, wanted=wanted, after=cursor, limit=page_size + 1
+        )
     orders, has_more = first_page(found, page_size)
     return OrderPage(
         [order_body(order, request.catalogue) for order in orders],
@@ -206,7 +210,9 @@ async def _place(request: ApiRequest, data: CreateOrder) -> Response[Any]:
         metadata=data.metadata,
         repeatable=None
         if key is None
-        else RepeatableRequest(key, partial(_answer, key=key, path=request.scope["path"], catalogue=catalogue)),
+        else RepeatableRequest(
+            key, partial(_answer, key=key, path=request.scope["path"], catalogue=catalogue)
+        ),
     )
     outcome = await request.services.desk.place(command)
     return _render(outcome, catalogue)
@@ -242,7 +248,10 @@ def _read_filter(query: dict[str, str]) -> OrderFilter:
     status = query.get("status")
     if status is not None and status not in list(OrderStatus):
         raise ValidationFailed.at("status", f"must be one of {', '.join(OrderStatus)}")
-    times = {name: read_time(query[name], name) if name in query else None for name in ("created_from", "created_to")}
+    times = {
+        name: read_time(query[name], name) if name in query else None
+        for name in ("created_from", "created_to")
+    }
     metadata = {
         name.removeprefix("metadata[").removesuffix("]"): value
         for name, value in query.items()

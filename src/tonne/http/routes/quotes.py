@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from litestar import post
+from litestar.params import JSONBody
 
 from tonne.application.quote import quote_estimate
 from tonne.domain.errors import EstimateNotFound, OrderValueInvalid
@@ -23,7 +24,7 @@ TAGS = ["Quotes"]
     summary="Quote by mass",
     responses=refusals(*WITH_BODY, *PRICING),
 )
-async def quote_by_mass(request: ApiRequest, data: QuoteByMass) -> QuoteBody:
+async def quote_by_mass(request: ApiRequest, data: JSONBody[QuoteByMass]) -> QuoteBody:
     """Quote offsets for a mass: an order with the same inputs, placed now, has the same numbers."""
     quote = price_purchase(data.to_purchase(), account=request.account, catalogue=request.catalogue)
     return quote_body(quote, request.catalogue)
@@ -37,7 +38,7 @@ async def quote_by_mass(request: ApiRequest, data: QuoteByMass) -> QuoteBody:
     summary="Quote by value",
     responses=refusals(*WITH_BODY, *PRICING, OrderValueInvalid),
 )
-async def quote_by_value(request: ApiRequest, data: QuoteByValue) -> QuoteBody:
+async def quote_by_value(request: ApiRequest, data: JSONBody[QuoteByValue]) -> QuoteBody:
     """Quote as much as a value pays for, commission included."""
     quote = price_purchase(data.to_purchase(), account=request.account, catalogue=request.catalogue)
     return quote_body(quote, request.catalogue)
@@ -51,7 +52,7 @@ async def quote_by_value(request: ApiRequest, data: QuoteByValue) -> QuoteBody:
     summary="Quote by estimate",
     responses=refusals(*WITH_BODY, *PRICING, EstimateNotFound),
 )
-async def quote_by_estimate(request: ApiRequest, data: QuoteByEstimate) -> QuoteBody:
+async def quote_by_estimate(request: ApiRequest, data: JSONBody[QuoteByEstimate]) -> QuoteBody:
     """Quote the mass of an emission estimate, ordered already or not."""
     quote = await quote_estimate(
         request.services.pool, data.to_purchase(), account=request.account, catalogue=request.catalogue

@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import msgspec
 from litestar import Litestar, Response, get
+from litestar.params import FromPath
 
 from tonne.domain.errors import NotFound, ServiceUnavailable
 from tonne.http.answers import JSON
@@ -70,7 +71,7 @@ def documentation_page() -> str:
 
 
 @get("/docs/{name:str}", include_in_schema=False, sync_to_thread=False)
-def documentation_asset(name: str) -> Response[bytes]:
+def documentation_asset(name: FromPath[str]) -> Response[bytes]:
     """Swagger UI's files."""
     media_type = ASSETS.get(name)
     if media_type is None:

@@ -24,7 +24,9 @@ class AccountBody(msgspec.Struct, frozen=True):
     logo: str | None
     beneficiary: str | None
     bundle_portfolio_id: str | None
-    external_pages_visibility: Annotated[str, Meta(extra_json_schema={"enum": ["public", "hidden", "private"]})]
+    external_pages_visibility: Annotated[
+        str, Meta(extra_json_schema={"enum": ["public", "hidden", "private"]})
+    ]
     scope: Annotated[str, Meta(extra_json_schema={"const": "account"})]
     sibling_id: str | None
 

@@ -11,7 +11,11 @@ import msgspec
 from msgspec import Meta
 
 from tonne.domain.decimals import DECIMAL_LENGTH_MAX, DECIMAL_PATTERN, parse_decimal
-from tonne.domain.errors import BundleSelectionBundleInvalid, BundleSelectionRatiosInvalidFormat, ValidationFailed
+from tonne.domain.errors import (
+    BundleSelectionBundleInvalid,
+    BundleSelectionRatiosInvalidFormat,
+    ValidationFailed,
+)
 from tonne.domain.mass import QUANTITY_GRAMS_MAX, Mass, MassUnit
 from tonne.domain.money import VALUE_MAX
 from tonne.domain.selection import BUNDLES_MAX, Choice, refuse_repeated, selection_from
@@ -21,7 +25,8 @@ NO_NUL = "^[^\\u0000]*$"
 
 DecimalText = Annotated[str, Meta(pattern=DECIMAL_PATTERN, max_length=DECIMAL_LENGTH_MAX)]
 Amount = Annotated[
-    DecimalText, Meta(description="A decimal number in ASCII digits: no sign, no exponent.", examples=["12.07"])
+    DecimalText,
+    Meta(description="A decimal number in ASCII digits: no sign, no exponent.", examples=["12.07"]),
 ]
 Money = Annotated[
     str,
@@ -35,7 +40,10 @@ Tonnes = Annotated[
     str, Meta(pattern=DECIMAL_PATTERN, description="Tonnes of CO2e, exact.", examples=["0.012069"])
 ]
 UnitPrice = Annotated[
-    str, Meta(pattern=DECIMAL_PATTERN, description="Price of a tonne in the account's currency.", examples=["13.57"])
+    str,
+    Meta(
+        pattern=DECIMAL_PATTERN, description="Price of a tonne in the account's currency.", examples=["13.57"]
+    ),
 ]
 CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217 code.", examples=["USD"])]
 Time = Annotated[
@@ -66,8 +74,11 @@ MetadataKey = Annotated[str, Meta(max_length=40, pattern=NO_NUL)]
 MetadataValue = Annotated[str, Meta(max_length=500, pattern=NO_NUL)]
 Metadata = Annotated[
     dict[MetadataKey, MetadataValue],
-    Meta(max_length=50, description="Your own data: up to 50 keys of 40 characters, values of 500.",
-         examples=[{"invoice": "2026-0042"}]),
+    Meta(
+        max_length=50,
+        description="Your own data: up to 50 keys of 40 characters, values of 500.",
+        examples=[{"invoice": "2026-0042"}],
+    ),
 ]
 QuantityTrunc = Annotated[
     MassUnit, Meta(description="Quantities are cut towards zero at this unit; grams unless said otherwise.")
@@ -98,8 +109,10 @@ class BundleChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bundle_id: BundleId
     percentage: Annotated[
         Annotated[int, Meta(ge=0, le=100)] | DecimalText | None,
-        Meta(description="0 to 100: an integer, or a string with at most 2 decimals. Together exactly 100.",
-             examples=[95, "33.34"]),
+        Meta(
+            description="0 to 100: an integer, or a string with at most 2 decimals. Together exactly 100.",
+            examples=[95, "33.34"],
+        ),
     ] = None
 
 

@@ -29,7 +29,14 @@ from tonne.http.wire.errors import ErrorBody
 from tonne.http.wire.quotes import QuoteBody
 
 Name = Annotated[
-    str, Meta(min_length=1, max_length=200, pattern=NO_NUL, description="Your name for it.", examples=["Office, 2025"])
+    str,
+    Meta(
+        min_length=1,
+        max_length=200,
+        pattern=NO_NUL,
+        description="Your name for it.",
+        examples=["Office, 2025"],
+    ),
 ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-
 import msgspec
 from msgspec import Meta
 
@@ -72,10 +71,14 @@ class QuoteByMass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.bundle_masses is None:
             if self.mass is None:
                 raise ValidationFailed.at("/mass", "is required, or bundle_masses instead of it")
-            return Purchase(ByMass(self.mass.to_mass("/mass")), read_selection(self.bundle_selection), precision)
+            return Purchase(
+                ByMass(self.mass.to_mass("/mass")), read_selection(self.bundle_selection), precision
+            )
         for name in ("mass", "bundle_selection"):
             if getattr(self, name) is not None:
-                raise ValidationFailed.at(f"/{name}", "can't be combined with bundle_masses: leave one of them out")
+                raise ValidationFailed.at(
+                    f"/{name}", "can't be combined with bundle_masses: leave one of them out"
+                )
         masses = tuple(
             (read_bundle_id(part.bundle_id), part.mass.to_mass(f"/bundle_masses/{position}/mass"))
             for position, part in enumerate(self.bundle_masses)
@@ -95,7 +98,10 @@ class QuoteByValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to quote: as much as `value` pays for, commission included."""
 
     value: Annotated[
-        Amount, Meta(description="In the account's currency, commission included. Less than a minor unit is cut off.")
+        Amount,
+        Meta(
+            description="In the account's currency, commission included. Less than a minor unit is cut off."
+        ),
     ]
     bundle_selection: BundleSelection | None = None
     quantity_trunc: QuantityTrunc | None = None
@@ -116,7 +122,9 @@ class CreateOrderByValue(QuoteByValue, frozen=True, forbid_unknown_fields=True):
 class QuoteByEstimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to quote: the mass of an emission estimate."""
 
-    estimate_id: Annotated[str, Meta(min_length=1, max_length=100, description="The id of an emission estimate.")]
+    estimate_id: Annotated[
+        str, Meta(min_length=1, max_length=100, description="The id of an emission estimate.")
+    ]
     bundle_selection: BundleSelection | None = None
     quantity_trunc: QuantityTrunc | None = None
 
@@ -165,7 +173,10 @@ class OrderProject(msgspec.Struct, frozen=True):
     quantity: Tonnes
     unit_price: UnitPrice
     offset_cost: Money
-    status: Annotated[str, Meta(description="`allocated` or `retired`.", extra_json_schema={"enum": ["allocated", "retired"]})]
+    status: Annotated[
+        str,
+        Meta(description="`allocated` or `retired`.", extra_json_schema={"enum": ["allocated", "retired"]}),
+    ]
 
 
 class StatusReached(msgspec.Struct, frozen=True):
@@ -180,8 +191,13 @@ class OrderBody(msgspec.Struct, frozen=True):
 
     id: Id
     idempotency_key: str | None
-    type: Annotated[str, Meta(description="`value` for orders by value, else `quantity`.",
-                              extra_json_schema={"enum": ["quantity", "value"]})]
+    type: Annotated[
+        str,
+        Meta(
+            description="`value` for orders by value, else `quantity`.",
+            extra_json_schema={"enum": ["quantity", "value"]},
+        ),
+    ]
     status: OrderStatus
     currency: CurrencyCode
     offset_cost: Annotated[Money | None, Meta(description="Net cost of the credits.")]
@@ -198,7 +214,9 @@ class OrderBody(msgspec.Struct, frozen=True):
     bundles: list[OrderBundle] | None
     projects: Annotated[list[OrderProject], Meta(description="Empty until credits are allocated.")]
     certificate: Annotated[str | None, Meta(description="URL of the PDF; null until complete.")]
-    public_certificate_url: Annotated[str | None, Meta(description="URL of the proof page; null until complete.")]
+    public_certificate_url: Annotated[
+        str | None, Meta(description="URL of the proof page; null until complete.")
+    ]
     metadata: dict[str, str] | None
     offset_link_id: str | None
     email: str | None
@@ -235,7 +253,9 @@ def order_body(order: Order, catalogue: Catalogue) -> OrderBody:
         payment_method="invoice",
         created_at=format_time(order.created_at),
         bundles=[
-            line_body(line, order.currency.format(line.offset_cost_minor), catalogue, over=order.status in _OVER)
+            line_body(
+                line, order.currency.format(line.offset_cost_minor), catalogue, over=order.status in _OVER
+            )
             for line in order.lines
         ],
         projects=[],
@@ -265,5 +285,3 @@ def line_body(line: Line, offset_cost: str, catalogue: Catalogue, *, over: bool 
         offset_cost=offset_cost,
         insufficient_available_quantity=True if short else None,
     )
-
-

@@ -121,7 +121,7 @@ def shut_down(layout: Layout) -> None:
     )
 
 
-def _has_ended(process: Any) -> bool:  # noqa: ANN401 - psutil has no types
+def _has_ended(process: Any) -> bool:
     """Whether a process is gone or a zombie; reaps it if it is our child."""
     try:
         if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
@@ -133,7 +133,7 @@ def _has_ended(process: Any) -> bool:  # noqa: ANN401 - psutil has no types
     return True
 
 
-def _serves(process: Any, pgdata: Path, *, started_at: float) -> bool:  # noqa: ANN401 - psutil has no types
+def _serves(process: Any, pgdata: Path, *, started_at: float) -> bool:
     """Whether a process is a server on this data, and not one that has taken over the number of a dead server.
 
     Root in a container may be denied some of the facts about a process of another account, hence three ways to tell.

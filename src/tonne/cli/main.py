@@ -1,0 +1,25 @@
+"""The `tonne` command."""
+
+from __future__ import annotations
+
+import click
+
+import tonne
+from tonne.cli.accounts import accounts
+from tonne.cli.check import check
+from tonne.cli.db import db, init
+from tonne.cli.keys import keys
+from tonne.cli.serve import serve
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(tonne.__version__, prog_name="tonne")
+def main() -> None:
+    """Sell carbon offsets through an API: quote, order, allocate, retire, prove.
+
+    Every option can be set as a variable too: --data-dir as TONNE_DATA_DIR, and so on.
+    """
+
+
+for command in (serve, init, db, keys, accounts, check):
+    main.add_command(command)

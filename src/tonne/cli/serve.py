@@ -1,0 +1,159 @@
+"""`tonne serve`: the service, with its own PostgreSQL unless told of another."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import structlog
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from tonne.cli.demo import prepare_demo, show_demo
+from tonne.cli.session import console, database_options, on_database, settings_with
+from tonne.settings import Settings
+from tonne.storage.database import Connection
+from tonne.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from tonne.storage.schema import upgrade_schema
+
+BACKLOG = 2048
+SHUTDOWN_SECONDS = 15
+WATCH_SECONDS = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+@click.command()
+@click.option("--host", help="The address to serve on. [TONNE_HOST, default: 127.0.0.1]")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one. [TONNE_PORT, default: 8080]"
+)
+@click.option("--workers", type=click.IntRange(1, 64), help="Server processes. [TONNE_WORKERS, default: 1]")
+@click.option(
+    "--demo", is_flag=True, help="Into an empty database, load a demo catalogue, accounts and keys."
+)
+@database_options
+def serve(
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    data_dir: Path | None,
+    database_url: str | None,
+    *,
+    demo: bool,
+) -> None:
+    """Serve the API until Ctrl-C.
+
+    Without --database-url an embedded PostgreSQL is started below --data-dir, its schema brought up to date, and
+    stopped with the service. Elsewhere run `tonne db upgrade` first.
+    """
+    settings = settings_with(
+        host=host, port=port, workers=workers, data_dir=data_dir, database_url=database_url
+    )
+    # Asked to end, end in order; left to its default, SIGTERM would skip stopping the database.
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        with _listening(settings) as (listener, bound), _database(bound) as url:
+            known = replace(bound, database_url=url)
+            if demo:
+                show_demo(prepare_demo(url, known), known)
+            _announce(known, embedded=settings.database_url is None)
+            _serve(known, listener)
+    except KeyboardInterrupt:
+        pass
+    except EmbeddedPostgresError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
+    # Bound before anything else is started: a port that is taken is said at once.
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        msg = f"Can't serve on {settings.host} port {settings.port}: {error.strerror}. Choose another --port."
+        raise click.ClickException(msg) from None
+    listener.set_inheritable(True)
+    with listener:
+        yield listener, replace(settings, port=listener.getsockname()[1])
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[str]:
+    if settings.database_url is not None:
+        on_database(settings.database_url, _nothing)
+        yield settings.database_url
+        return
+    with EmbeddedPostgres(settings.data_dir.absolute()) as server:
+        upgrade_schema(server.url)
+        ended = threading.Event()
+        watch = threading.Thread(target=_watch, args=(server, ended), daemon=True)
+        watch.start()
+        try:
+            yield server.url
+        finally:
+            ended.set()
+            watch.join()
+
+
+def _watch(server: EmbeddedPostgres, ended: threading.Event) -> None:
+    """Start the database again should it die while the service lives."""
+    while not ended.wait(WATCH_SECONDS):
+        if server.is_running():
+            continue
+        log.warning("database_died", action="starting it again")
+        try:
+            server.start()
+        except EmbeddedPostgresError:
+            log.exception("database_not_started")
+
+
+def _serve(settings: Settings, listener: socket.socket) -> None:
+    # Workers are processes of their own: the environment is how they learn the settings.
+    for name, value in asdict(settings).items():
+        if value is not None:
+            os.environ[f"TONNE_{name.upper()}"] = str(value)
+    config = uvicorn.Config(
+        "tonne.main:create_app",
+        factory=True,
+        workers=settings.workers,
+        access_log=False,
+        log_level="warning",
+        lifespan="on",
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    if settings.workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+        return
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(3)
+
+
+def _announce(settings: Settings, *, embedded: bool) -> None:
+    where = f"PostgreSQL in {settings.data_dir}" if embedded else "the PostgreSQL at --database-url"
+    console.print(
+        f"Tonne serves on {settings.base_url} from {where}. Documentation: {settings.base_url}/docs"
+    )
+    console.print("Ctrl-C stops it.")
+    sys.stdout.flush()
+
+
+def _end(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+async def _nothing(_: Connection) -> None:
+    """Connecting, and a current schema, are all that is asked."""

@@ -1,0 +1,167 @@
+"""Many commands share a commit; none of them pays for another's mistakes."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from tonne.domain.errors import ServiceUnavailable
+from tonne.storage.database import open_pool
+from tonne.storage.group_commit import ATTEMPTS_MAX, GroupCommit, Rerun
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _table(run_sql):
+    run_sql("CREATE TABLE IF NOT EXISTS written (value integer PRIMARY KEY)")
+
+
+@asynccontextmanager
+async def committing(database_url, write, **limits):
+    pool = await open_pool(database_url, connections_max=4)
+    commits = GroupCommit(pool, write, **limits)
+    try:
+        async with commits.running():
+            yield commits
+    finally:
+        await pool.close()
+
+
+async def insert(connection, values):
+    await connection.execute("INSERT INTO written SELECT unnest($1::int[])", list(values))
+    return [value * 10 for value in values]
+
+
+def test_commands_that_wait_together_are_committed_together(database_url):
+    batches = []
+
+    async def write(connection, values):
+        batches.append(len(values))
+        return await insert(connection, values)
+
+    async def run():
+        async with committing(database_url, write, batches_in_flight=1) as commits:
+            return await asyncio.gather(*(commits.submit(value) for value in range(100, 200)))
+
+    assert asyncio.run(run()) == [value * 10 for value in range(100, 200)]
+    assert sum(batches) == 100
+    assert len(batches) <= 3
+
+
+def test_a_batch_is_no_larger_than_allowed(database_url):
+    batches = []
+
+    async def write(connection, values):
+        batches.append(len(values))
+        return await insert(connection, values)
+
+    async def run():
+        async with committing(database_url, write, batch_max=7, batches_in_flight=1) as commits:
+            await asyncio.gather(*(commits.submit(value) for value in range(200, 250)))
+
+    asyncio.run(run())
+    assert max(batches) == 7
+
+
+def test_one_bad_command_does_not_fail_its_neighbours(database_url, run_sql):
+    async def write(connection, values):
+        await insert(connection, values)
+        if 313 in values:
+            raise ZeroDivisionError
+        return values
+
+    async def run():
+        async with committing(database_url, write) as commits:
+            return await asyncio.gather(
+                *(commits.submit(value) for value in range(300, 332)), return_exceptions=True
+            )
+
+    outcomes = asyncio.run(run())
+    assert [type(outcome) for outcome in outcomes].count(ZeroDivisionError) == 1
+    assert isinstance(outcomes[13], ZeroDivisionError)
+    stored = {row["value"] for row in run_sql("SELECT value FROM written WHERE value BETWEEN 300 AND 331")}
+    assert stored == set(range(300, 332)) - {313}
+
+
+def test_a_full_queue_refuses_at_once(database_url):
+    release = asyncio.Event()
+
+    async def write(connection, values):
+        await release.wait()
+        return values
+
+    async def run():
+        async with committing(database_url, write, queue_max=5, batch_max=1, batches_in_flight=1) as commits:
+            first = asyncio.create_task(commits.submit(0))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0.05)
+            queued = [asyncio.create_task(commits.submit(number)) for number in range(1, 6)]
+            await asyncio.sleep(0)
+            with pytest.raises(ServiceUnavailable):
+                await commits.submit(6)
+            release.set()
+            return await asyncio.gather(first, *queued)
+
+    assert asyncio.run(run()) == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_caller_that_goes_away_does_not_take_its_command_along(database_url, run_sql):
+    async def run():
+        async with committing(database_url, insert) as commits:
+            caller = asyncio.create_task(commits.submit(400))
+            await asyncio.sleep(0)
+            caller.cancel()
+            neighbour = await commits.submit(401)
+        return neighbour
+
+    assert asyncio.run(run()) == 4010
+    assert len(run_sql("SELECT FROM written WHERE value IN (400, 401)")) == 2
+
+
+def test_what_is_queued_when_the_service_stops_is_still_carried_out(database_url, run_sql):
+    async def run():
+        async with committing(database_url, insert, batch_max=2) as commits:
+            tasks = [asyncio.create_task(commits.submit(value)) for value in range(500, 520)]
+            await asyncio.sleep(0)
+        return await asyncio.gather(*tasks)
+
+    assert asyncio.run(run()) == [value * 10 for value in range(500, 520)]
+    assert len(run_sql("SELECT FROM written WHERE value BETWEEN 500 AND 519")) == 20
+
+
+def test_a_lost_connection_is_met_with_another_attempt(database_url, run_sql):
+    attempts = []
+
+    async def write(connection, values):
+        attempts.append(1)
+        outcome = await insert(connection, values)
+        if len(attempts) == 1:
+            await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return outcome
+
+    async def run():
+        async with committing(database_url, write) as commits:
+            return await commits.submit(600)
+
+    assert asyncio.run(run()) == 6000
+    assert len(attempts) == 2
+    assert len(run_sql("SELECT FROM written WHERE value = 600")) == 1
+
+
+@pytest.mark.parametrize("error", [Rerun, asyncpg.DeadlockDetectedError])
+def test_attempts_are_bounded(database_url, error):
+    attempts = []
+
+    async def write(connection, values):
+        attempts.append(1)
+        raise error("again")
+
+    async def run():
+        async with committing(database_url, write) as commits:
+            await commits.submit(700)
+
+    with pytest.raises((Rerun, ServiceUnavailable)):
+        asyncio.run(run())
+    assert len(attempts) == ATTEMPTS_MAX
