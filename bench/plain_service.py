@@ -11,7 +11,6 @@ import hashlib
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import astuple
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -279,12 +278,22 @@ def to_row(data: CreateOrderByMass, quote: Quote, caller: Caller) -> OrderRow:
         requested_tonnes=quote.requested_tonnes,
         offset_cost_minor=quote.priced.offset_cost_minor,
         total_cost_minor=quote.priced.total_cost_minor,
-        lines=[astuple(line) for line in quote.priced.lines],
+        lines=[to_composite(line) for line in quote.priced.lines],
         idempotency_key=data.idempotency_key,
         order_metadata=data.metadata,
         beneficiary=caller.account.beneficiary,
         created_at=now,
         placed_at=now,
+    )
+
+
+def to_composite(line: Line) -> tuple[object, ...]:
+    return (
+        line.bundle_id,
+        line.quantity_grams,
+        line.unit_price,
+        line.gross_unit_price,
+        line.offset_cost_minor,
     )
 
 

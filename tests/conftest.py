@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
-from support import Service, on_connection, serving
+from tests.support import Service, on_connection, serving
 
 from tonne.application.identifiers import utc_now
 from tonne.application.load_demo import load_demo

@@ -14,6 +14,7 @@ from tonne.application.place_orders import Outcome, PlaceOrder, place_orders
 from tonne.http.app import create_api
 from tonne.http.rate_limits import RateLimiter
 from tonne.http.request import Services
+from tonne.logs import configure_logging
 from tonne.settings import Settings, read_settings
 from tonne.storage.database import Connection, open_pool
 from tonne.storage.group_commit import GroupCommit
@@ -33,6 +34,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         async with _services(chosen) as services:
             yield services
 
+    configure_logging(chosen.log_format)
     limiter = RateLimiter(chosen.rate_limit_per_second)
     return create_api(services_running, limiter, base_url=chosen.base_url)
 

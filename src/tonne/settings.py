@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+LOG_FORMATS = ("console", "json")
+
 
 class SettingInvalid(Exception):
     """A setting can't be what it is set to; the message names it and says what would be right."""
@@ -17,7 +19,7 @@ class Settings:
     """What the service is told from outside; each is the variable TONNE_<NAME IN CAPITALS>.
 
     `database_url` None means the embedded PostgreSQL below `data_dir`. `rate_limit_per_second` is the default of
-    keys that have none of their own. `public_url` is what links in answers begin with; without it, the address
+    keys that have none of their own. `log_format` is console or json. `public_url` is what links in answers begin with; without it, the address
     served on.
     """
 
@@ -55,6 +57,9 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 def _read(name: str, kind: str, text: str) -> object:
     if kind == "Path":
         return Path(text)
+    if name == "log_format" and text not in LOG_FORMATS:
+        msg = f"TONNE_LOG_FORMAT must be one of {', '.join(LOG_FORMATS)}; it is {text!r}"
+        raise SettingInvalid(msg)
     if kind != "int":
         return text
     if not (text.isascii() and text.isdigit()) or int(text) < (0 if name == "port" else 1):

@@ -259,16 +259,17 @@ def test_nothing_of_ours_leaks_into_the_server(data_dir: Path, monkeypatch: pyte
         monkeypatch.setenv(name, value)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.set_inheritable(True)
-        server = EmbeddedPostgres(data_dir, durable=False)
-        server.start()
-        postmaster = psutil.Process(pid_of(server))
-        assert not [name for name in postmaster.environ() if name.startswith("PG")]
-        for process in [postmaster, *postmaster.children()]:
-            assert process.net_connections(kind="inet") == []
-            names = {Path(file.path).name for file in process.open_files()}
-            assert "server.lock" in names
-            assert not names & {"start.lock", "users.lock"}
-    server.stop()
+        with EmbeddedPostgres(data_dir, durable=False) as server:
+            postmaster = psutil.Process(pid_of(server))
+            try:
+                assert not [name for name in postmaster.environ() if name.startswith("PG")]
+            except psutil.AccessDenied:
+                pytest.skip("root may not look into processes of other accounts here")
+            for process in [postmaster, *postmaster.children()]:
+                assert process.net_connections(kind="inet") == []
+                names = {Path(file.path).name for file in process.open_files()}
+                assert "server.lock" in names
+                assert not names & {"start.lock", "users.lock"}
 
 
 def test_processes_share_a_server_until_the_last_leaves(data_dir: Path) -> None:
@@ -535,6 +536,8 @@ def test_root_gives_the_server_no_capability_that_it_can_do_without(open_dir: Pa
 def test_root_gives_the_server_the_least_capability_that_serves(
     tmp_path: Path, withheld: list[int], granted: int
 ) -> None:
+    if not capabilities(os.getpid()) & (1 << granted):
+        pytest.skip("we do not have that capability here")
     user = User(tmp_path / "data", withheld=withheld)
     assert capabilities(user.server_pid()) == 1 << granted
     user.leave()

@@ -6,7 +6,7 @@ import threading
 
 import asyncpg
 import pytest
-from support import on_connection
+from tests.support import on_connection
 
 from tonne.storage.schema import newest_revision, upgrade_schema
 
@@ -27,7 +27,9 @@ UNIQUE_INDEXES = """
       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
      WHERE i.indisunique
 """
-TABLES = "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+TABLES = (
+    "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+)
 
 
 def broken_rules(keys, unique_indexes, tables) -> list[str]:
@@ -40,7 +42,9 @@ def broken_rules(keys, unique_indexes, tables) -> list[str]:
     ]
     with_primary_key = {key["table_name"] for key in keys if key["kind"] == "p"}
     found += [f"{table} has no primary key" for table in tenants | CATALOGUE if table not in with_primary_key]
-    found += [f"{key['name']} sets null on delete" for key in keys if key["kind"] == "f" and key["on_delete"] == "n"]
+    found += [
+        f"{key['name']} sets null on delete" for key in keys if key["kind"] == "f" and key["on_delete"] == "n"
+    ]
     return found
 
 
@@ -49,7 +53,9 @@ def test_tenant_tables_can_be_distributed_by_organisation(run_sql):
 
 
 def test_a_table_that_breaks_the_rules_is_found(run_sql):
-    run_sql("CREATE TABLE bad (a int UNIQUE, organisation_id uuid REFERENCES organisations ON DELETE SET NULL)")
+    run_sql(
+        "CREATE TABLE bad (a int UNIQUE, organisation_id uuid REFERENCES organisations ON DELETE SET NULL)"
+    )
     try:
         found = "\n".join(broken_rules(run_sql(KEYS), run_sql(UNIQUE_INDEXES), run_sql(TABLES)))
     finally:
@@ -68,7 +74,9 @@ def test_every_tenant_table_has_an_organisation(run_sql):
     tables = {table["name"] for table in run_sql(TABLES)} - CATALOGUE
     with_organisation = {
         row["table_name"]
-        for row in run_sql("SELECT table_name FROM information_schema.columns WHERE column_name = 'organisation_id'")
+        for row in run_sql(
+            "SELECT table_name FROM information_schema.columns WHERE column_name = 'organisation_id'"
+        )
     }
     assert tables <= with_organisation
 

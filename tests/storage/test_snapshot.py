@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from support import on_connection
+from tests.support import on_connection
 
 from tonne.application.identifiers import utc_now
 from tonne.application.load_demo import load_demo
@@ -18,6 +18,7 @@ from tonne.storage.snapshot import SnapshotKeeper
 @pytest.fixture(scope="module")
 def demo_key(database_url):
     keys = on_connection(database_url, lambda connection: load_demo(connection, at=utc_now()))
+    assert keys is not None
     return keys[0]
 
 

@@ -9,8 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from tonne.storage.database import Pool
-from tonne.storage.group_commit import TRANSIENT
+from tonne.storage.database import TRANSIENT, Pool
 from tonne.storage.idempotent_requests import forget_answers
 
 ANSWERS_KEPT = timedelta(days=7)

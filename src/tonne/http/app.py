@@ -29,7 +29,7 @@ from tonne.http.front_door import REQUEST_ID, FrontDoor
 from tonne.http.rate_limits import RateLimiter
 from tonne.http.request import ApiRequest, Services
 from tonne.http.routes import account, catalogue, estimates, orders, quotes, service
-from tonne.storage.group_commit import TRANSIENT
+from tonne.storage.database import TRANSIENT
 
 log = structlog.get_logger(__name__)
 

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, NoReturn
 
 import msgspec
+import msgspec.inspect
 
 from tonne.domain.errors import ValidationFailed
 
 DEPTH_MAX = 32
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _PATH = re.compile(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]")
+_JSON_NAMES = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "array": "an array",
+}
+_QUOTED = re.compile(r"`([^`]*)`")
 _FIELD = re.compile(r"(?:missing required|contains unknown) field `([^`]*)`")
 
 
@@ -26,10 +38,11 @@ def read_json(body: bytes, kind: Any) -> Any:
     """
     _refuse_deep_nesting(body)
     _refuse_ambiguity(body)
+    _refuse_nul(body)
     try:
         return _decoder(kind).decode(body)
     except msgspec.ValidationError as error:
-        raise _at_its_place(str(error)) from None
+        raise _at_its_place(str(error), kind) from None
     except msgspec.DecodeError:
         # What the strict look above let through and this decoder does not: half a surrogate pair.
         raise ValidationFailed.at(
@@ -83,16 +96,64 @@ _STRICT = json.JSONDecoder(
 )
 
 
-def _at_its_place(message: str) -> ValidationFailed:
-    what, _, path = message.partition(" - at `$")
-    steps = [name or index for name, index in _PATH.findall(path.rstrip("`"))]
+def _refuse_nul(body: bytes) -> None:
+    # PostgreSQL's text holds every character but this one. Looked for only where it can be: unescaped it is no JSON.
+    if b"\\u0000" in body and any("\x00" in text for text in _strings(json.loads(body))):
+        raise ValidationFailed.at("", "strings must not contain NUL (\\u0000)")
+
+
+def _strings(value: Any) -> Iterator[str]:
+    match value:
+        case str():
+            yield value
+        case dict():
+            for name, part in value.items():
+                yield name
+                yield from _strings(part)
+        case list():
+            for part in value:
+                yield from _strings(part)
+
+
+def _at_its_place(message: str, kind: Any) -> ValidationFailed:
+    what, _, path = message.partition(" - at `")
+    steps = [
+        name or index
+        for name, index in _PATH.findall(path.rstrip("`").removeprefix("key in ").removeprefix("$"))
+    ]
     field = _FIELD.search(what)
     if field is not None:
         steps.append(field.group(1))
         said = "is required" if "missing required" in what else "is not a property of this request"
         return ValidationFailed.at(_pointer(steps), said)
-    return ValidationFailed.at(_pointer(steps), what[:1].lower() + what[1:])
+    if what.startswith("Invalid enum value"):
+        choices = _choices(msgspec.inspect.type_info(kind), steps)
+        return ValidationFailed.at(_pointer(steps), f"must be one of {', '.join(choices)}")
+    said = _QUOTED.sub(_in_json_terms, what.removeprefix("Expected "))
+    return ValidationFailed.at(_pointer(steps), f"must be {said}")
+
+
+def _in_json_terms(quoted: re.Match[str]) -> str:
+    return " or ".join(_JSON_NAMES.get(name, name) for name in quoted.group(1).split(" | "))
+
+
+def _choices(kind: msgspec.inspect.Type, steps: list[str]) -> list[str]:
+    """The values of the enumeration at a place of a request."""
+    match kind:
+        case msgspec.inspect.EnumType():
+            return [str(member.value) for member in kind.cls]
+        case msgspec.inspect.Metadata():
+            return _choices(kind.type, steps)
+        case msgspec.inspect.UnionType():
+            return [choice for part in kind.types for choice in _choices(part, steps)]
+        case msgspec.inspect.ListType():
+            return _choices(kind.item_type, steps[1:])
+        case msgspec.inspect.StructType():
+            fields = {field.encode_name: field.type for field in kind.fields}
+            return _choices(fields[steps[0]], steps[1:]) if steps and steps[0] in fields else []
+    return []
 
 
 def _pointer(steps: list[str]) -> str:
-    return "".join(f"/{step}".replace("...", "*") for step in steps)
+    # Where a place is named by no index or key (`...`), the pointer ends at what holds it.
+    return "".join(f"/{step}" for step in itertools.takewhile(lambda step: step != "...", steps))

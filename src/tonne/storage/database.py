@@ -18,6 +18,19 @@ else:
 
 STATEMENT_TIMEOUT_SECONDS = 30
 
+# What a later attempt may cure: the server went away, is coming up or is out of something, or two transactions met.
+TRANSIENT = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    # A connection that broke while something was under way is left in a state that asyncpg calls its own fault.
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+)
+
 
 async def open_pool(database_url: str, *, connections_max: int) -> Pool:
     """Open a pool; connections are made as they are needed.

@@ -13,30 +13,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-import asyncpg
 import structlog
 
 from tonne.domain.errors import ServiceUnavailable
-from tonne.storage.database import Connection, Pool
+from tonne.storage.database import TRANSIENT, Connection, Pool
 
 Command = TypeVar("Command")
 Outcome = TypeVar("Outcome")
 
 log = structlog.get_logger(__name__)
 
-# What a later attempt may cure: the server went away or is coming up, or two transactions met.
-TRANSIENT = (
-    OSError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.SerializationError,
-    TimeoutError,
-)
 ATTEMPTS_MAX = 4
 BACKOFF_SECONDS = 0.05
 

@@ -54,7 +54,9 @@ ELECTRICITY = "electricity"
     ),
 )
 async def create_electricity_estimate(
-    request: ApiRequest, data: JSONBody[CreateElectricityEstimate], idempotency_key_header: RequestKeyHeader = None
+    request: ApiRequest,
+    data: JSONBody[CreateElectricityEstimate],
+    idempotency_key_header: RequestKeyHeader = None,
 ) -> Response[EstimateBody]:
     """Estimate the emissions of electricity, from the carbon intensity of a country's grid."""
     key = await read_request_key(request)

@@ -83,7 +83,9 @@ async def create_order_by_value(
     responses=refusals(*WITH_BODY, *ORDERING, EstimateNotFound, EstimateOrderAlreadyPlaced),
 )
 async def create_order_by_estimate(
-    request: ApiRequest, data: JSONBody[CreateOrderByEstimate], idempotency_key_header: RequestKeyHeader = None
+    request: ApiRequest,
+    data: JSONBody[CreateOrderByEstimate],
+    idempotency_key_header: RequestKeyHeader = None,
 ) -> Response[OrderBody]:
     """Order the mass of an emission estimate. An estimate is ordered once."""
     return await _place(request, data)
@@ -119,7 +121,9 @@ async def list_account_orders(
     ] = None,
     created_to: Annotated[
         str | None,
-        QueryParameter(required=False, description="Orders created before.", schema_extra={"format": "date-time"}),
+        QueryParameter(
+            required=False, description="Orders created before.", schema_extra={"format": "date-time"}
+        ),
     ] = None,
     project_id: Annotated[
         str | None,

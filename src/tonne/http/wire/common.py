@@ -20,10 +20,11 @@ from tonne.domain.mass import QUANTITY_GRAMS_MAX, Mass, MassUnit
 from tonne.domain.money import VALUE_MAX
 from tonne.domain.selection import BUNDLES_MAX, Choice, refuse_repeated, selection_from
 
-# PostgreSQL's text holds every character but this one.
-NO_NUL = "^[^\\u0000]*$"
-
-DecimalText = Annotated[str, Meta(pattern=DECIMAL_PATTERN, max_length=DECIMAL_LENGTH_MAX)]
+# Said of the schema only: the reading of bodies and decimals refuses what does not match, in plainer words.
+NO_NUL = {"pattern": "^[^\\u0000]*$"}
+DecimalText = Annotated[
+    str, Meta(extra_json_schema={"pattern": DECIMAL_PATTERN, "maxLength": DECIMAL_LENGTH_MAX})
+]
 Amount = Annotated[
     DecimalText,
     Meta(description="A decimal number in ASCII digits: no sign, no exponent.", examples=["12.07"]),
@@ -64,14 +65,14 @@ IdempotencyKey = Annotated[
     Meta(
         min_length=1,
         max_length=100,
-        pattern=NO_NUL,
+        extra_json_schema=NO_NUL,
         description="Your own unique key, kept for the life of the object: a second request with it is refused "
         "with 409, and `Location` names the first one's object.",
         examples=["invoice-2026-0042"],
     ),
 ]
-MetadataKey = Annotated[str, Meta(max_length=40, pattern=NO_NUL)]
-MetadataValue = Annotated[str, Meta(max_length=500, pattern=NO_NUL)]
+MetadataKey = Annotated[str, Meta(max_length=40, extra_json_schema=NO_NUL)]
+MetadataValue = Annotated[str, Meta(max_length=500, extra_json_schema=NO_NUL)]
 Metadata = Annotated[
     dict[MetadataKey, MetadataValue],
     Meta(

@@ -33,7 +33,7 @@ Name = Annotated[
     Meta(
         min_length=1,
         max_length=200,
-        pattern=NO_NUL,
+        extra_json_schema=NO_NUL,
         description="Your name for it.",
         examples=["Office, 2025"],
     ),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from tonne.storage.embedded.children import ENVIRONMENT
 from tonne.storage.embedded.errors import EmbeddedPostgresError
@@ -122,14 +122,17 @@ def shut_down(layout: Layout) -> None:
 
 
 def _has_ended(process: Any) -> bool:
-    """Whether a process is gone or a zombie; reaps it if it is our child."""
+    """Whether a process is gone or a zombie; reaps a server that is our child."""
     try:
-        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+        if not process.is_running():
+            return True
+        if process.status() != psutil.STATUS_ZOMBIE:
             return False
+        if process.name() == "postgres":
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(process.pid, os.WNOHANG)
     except psutil.NoSuchProcess:
-        return True
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(process.pid, os.WNOHANG)
+        pass
     return True
 
 

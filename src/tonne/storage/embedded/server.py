@@ -113,7 +113,7 @@ class EmbeddedPostgres:
         """Leave the server; the last process to leave stops it. Does nothing if not started.
 
         Raises:
-            EmbeddedPostgresError: it does not stop.
+            EmbeddedPostgresError: it does not stop, or its directory is gone.
         """
         if self._users_lock is None:
             return
@@ -122,8 +122,13 @@ class EmbeddedPostgres:
             os.close(self._users_lock)
             self._users_lock = None
             return
-        with locked(self._layout.start_lock, timeout_seconds=START_LOCK_SECONDS):
-            self._leave()
+        try:
+            with locked(self._layout.start_lock, timeout_seconds=START_LOCK_SECONDS):
+                self._leave()
+        except OSError as error:
+            raise EmbeddedPostgresError(
+                f"Cannot leave the server of {self._layout.data_dir}: {error}. Was the directory moved or removed?"
+            ) from error
 
     def __enter__(self) -> Self:
         self.start()

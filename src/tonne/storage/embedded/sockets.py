@@ -1,8 +1,8 @@
 """The directory of the server's Unix socket: private, and with a path that is short and plain enough."""
 
+import contextlib
 import os
 import re
-import shutil
 import tempfile
 from pathlib import Path
 from urllib.parse import quote
@@ -53,7 +53,10 @@ def remove_socket_dir(layout: Layout, account: Account) -> None:
     """Leave nothing in the system's temporary directory; the server has stopped."""
     remembered = _remembered(layout)
     if remembered is not None and _fits(remembered) and account.owns_privately(remembered):
-        shutil.rmtree(remembered, ignore_errors=True)
+        # Only what we know of, then the directory if that leaves it empty.
+        remove_stale_sockets(remembered)
+        with contextlib.suppress(OSError):
+            remembered.rmdir()
     layout.socket_note.unlink(missing_ok=True)
 
 

@@ -1,0 +1,114 @@
+"""A newcomer starts the service, uses it, stops it and starts it again."""
+
+from __future__ import annotations
+
+import signal
+import stat
+import subprocess
+import sys
+
+import httpx
+import psutil
+
+
+def order(client: httpx.Client, key: str) -> httpx.Response:
+    body = {"mass": {"amount": "12.07", "unit": "kg"}, "idempotency_key": key}
+    return client.post("/orders/by-mass", json=body)
+
+
+def test_a_newcomer_starts_orders_stops_and_finds_the_order_again(start):
+    served = start()
+    assert stat.S_IMODE((served.data_dir / "demo.json").stat().st_mode) == 0o600
+    first_demo = served.demo
+    assert [(a["mode"], a["currency"]) for a in first_demo["accounts"]] == [
+        (mode, currency) for currency in ("USD", "EUR", "ISK") for mode in ("live", "test")
+    ]
+    assert httpx.get(first_demo["base_url"] + "/livez", trust_env=False).text == "ok\n"
+    with served.client() as client:
+        placed = order(client, "first").json()
+        assert placed["total_cost"] == "0.35"
+    said = served.log.read_text()
+    assert all(account["api_key"] in said for account in first_demo["accounts"])
+    assert f"curl {first_demo['base_url']}/v1/orders/by-mass/quote" in said
+
+    postmaster = psutil.Process(served.postmaster())
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(timeout=60) == 0, served.log.read_text()
+    assert "Traceback" not in served.log.read_text()
+    assert not postmaster.is_running()
+
+    again = start(served.data_dir)
+    assert again.demo["accounts"] == first_demo["accounts"]
+    with again.client() as client:
+        assert client.get(f"/orders/{placed['id']}").json() == placed
+        assert [found["id"] for found in client.get("/orders").json()["data"]] == [placed["id"]]
+    with again.client("live") as client:
+        assert client.get("/orders").json()["data"] == []
+
+
+def test_sigterm_stops_the_service_and_its_database_in_order(start):
+    served = start()
+    postmaster = psutil.Process(served.postmaster())
+    served.process.terminate()
+    assert served.process.wait(timeout=60) == 0, served.log.read_text()
+    assert not postmaster.is_running()
+
+
+def test_two_services_on_one_data_directory_share_one_database(start):
+    one = start()
+    two = start(one.data_dir)
+    assert one.postmaster_pid == two.postmaster_pid
+    with two.client() as client:
+        placed = order(client, "shared").json()
+    two.process.send_signal(signal.SIGINT)
+    assert two.process.wait(timeout=60) == 0
+    # The first is still served by the database that the second used as well.
+    base_url = next(
+        word for word in one.log.read_text().split() if word.startswith("http://") and word[-1].isdigit()
+    )
+    key = next(a["api_key"] for a in one.demo["accounts"] if a["mode"] == "test")
+    found = httpx.get(
+        f"{base_url}/v1/orders/{placed['id']}", headers={"Authorization": f"Bearer {key}"}, trust_env=False
+    )
+    assert found.json() == placed
+
+
+def test_several_workers_serve_one_set_of_orders(start):
+    served = start(None, "--workers", "2")
+    with served.client() as client:
+        placed = [order(client, f"w{number}").json()["id"] for number in range(20)]
+        client.headers["Connection"] = "close"
+        for order_id in placed:
+            assert client.get(f"/orders/{order_id}").status_code == 200
+    served.process.send_signal(signal.SIGINT)
+    assert served.process.wait(timeout=60) == 0, served.log.read_text()
+
+
+def test_the_service_outlives_the_death_of_its_database(start):
+    served = start()
+    with served.client() as client:
+        placed = order(client, "before").json()["id"]
+        psutil.Process(served.postmaster()).kill()
+        for attempt in range(200):
+            answer = order(client, f"after-{attempt}")
+            if answer.status_code == 200:
+                break
+            assert answer.status_code == 503
+            assert answer.headers["Retry-After"] == "1"
+            assert answer.json()["error"]["error_code"] == "service_unavailable"
+        assert answer.status_code == 200
+        assert client.get(f"/orders/{placed}").status_code == 200
+
+
+def test_a_port_that_is_taken_is_said_plainly(start):
+    served = start()
+    port = served.demo["base_url"].rpartition(":")[2]
+    second = subprocess.run(
+        [sys.executable, "-m", "tonne", "serve", "--port", port, "--data-dir", str(served.data_dir)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert f"Can't serve on 127.0.0.1 port {port}" in second.stderr
