@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from support import Service
+from tests.support import Service
 
 WAIT_SECONDS = 30.0
 ANSWER_BYTES_MAX = 10_000_000

@@ -12,7 +12,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from support import Service, on_connection, serving
+from tests.support import Service, on_connection, serving
 
 from tonne.application.identifiers import utc_now
 from tonne.application.load_demo import load_demo

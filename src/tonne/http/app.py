@@ -27,7 +27,7 @@ from tonne.http.answers import error_response
 from tonne.http.documentation import openapi_config
 from tonne.http.front_door import REQUEST_ID, FrontDoor
 from tonne.http.rate_limits import RateLimiter
-from tonne.http.request import ApiRequest, Services
+from tonne.http.request import BODY_BYTES_MAX, ApiRequest, Services
 from tonne.http.routes import account, catalogue, estimates, orders, quotes, service
 from tonne.storage.database import TRANSIENT
 
@@ -89,7 +89,7 @@ def create_api(services_running: ServicesRunning, limiter: RateLimiter, *, base_
         lifespan=[lifespan],
         openapi_config=openapi_config(base_url),
         logging_config=None,
-        request_max_body_size=None,
+        request_max_body_size=BODY_BYTES_MAX,
     )
     door = FrontDoor(app, snapshots=None, limiter=limiter)  # type: ignore[arg-type]
     return door

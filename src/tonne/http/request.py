@@ -13,7 +13,7 @@ from litestar.datastructures import State
 from tonne.application.order_desk import OrderDesk
 from tonne.domain.accounts import Account, Caller
 from tonne.domain.catalogue import Catalogue
-from tonne.domain.errors import PayloadTooLarge, UnsupportedMediaType, ValidationFailed
+from tonne.domain.errors import UnsupportedMediaType, ValidationFailed
 from tonne.http.front_door import CALLER, REQUEST_ID, SNAPSHOT
 from tonne.http.strict_json import read_json
 from tonne.storage.database import Pool
@@ -60,16 +60,11 @@ class ApiRequest(Request[Caller, Any, State]):
 
         Raises:
             UnsupportedMediaType: it is not declared to be JSON in UTF-8.
-            PayloadTooLarge: it is over 100 kB.
+            HTTPException: with status 413, it is over 100 kB; no more than that is read.
             ValidationFailed: there is none.
         """
         _refuse_other_media_types(self.headers.getall("content-type", []))
-        announced = self.headers.get("content-length", "0")
-        if announced.isdigit() and (len(announced) > 12 or int(announced) > BODY_BYTES_MAX):
-            raise PayloadTooLarge
         body = await super().body()
-        if len(body) > BODY_BYTES_MAX:
-            raise PayloadTooLarge
         if not body:
             raise ValidationFailed.at("", "this request needs a JSON body")
         return body
