@@ -24,6 +24,14 @@ class Account:
     gid: int
     name: str
 
+    @property
+    def data_dir_mode(self) -> int:
+        """The mode of a new data directory: passable, not readable, where the server is not ours but must get through.
+
+        Without it every server started by root would need a capability.
+        """
+        return 0o700 if self.uid == os.geteuid() else 0o711
+
     def command(self, argv: Sequence[str], *, reach: Sequence[Path]) -> list[str]:
         """The command line that runs `argv` as this account, able to reach the paths in `reach`."""
         if self.uid == os.geteuid():

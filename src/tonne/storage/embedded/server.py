@@ -52,7 +52,7 @@ class EmbeddedPostgres:
     Not for use by several threads at once. Waits are blocking and bounded.
 
     Args:
-        data_dir: Created, with mode 0700, if it does not exist; not to be moved or removed while in use.
+        data_dir: Created, with mode 0700 (0711 by root), if it does not exist; not to be moved or removed while in use.
         durable: Whether a commit survives a power cut. Only tests go without; the process that starts the server decides.
     """
 
@@ -97,8 +97,8 @@ class EmbeddedPostgres:
         """
         data_dir = self._layout.data_dir
         try:
-            data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             account = server_account()
+            data_dir.mkdir(mode=account.data_dir_mode, parents=True, exist_ok=True)
             # Looked at before anything is written, so that a directory of another user stays as it is.
             check_cluster(self._layout, account)
             with locked(self._layout.start_lock, timeout_seconds=START_LOCK_SECONDS):
