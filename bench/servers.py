@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from tonne.application.identifiers import utc_now
 from tonne.application.load_demo import load_demo

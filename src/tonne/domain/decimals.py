@@ -50,16 +50,26 @@ def power_of_ten(exponent: int) -> int:
     return int(10**exponent)
 
 
+def divide_half_up(numerator: int, denominator: int) -> int:
+    """Divide non-negative integers and round to the nearest, halves up."""
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
+def divide_up(numerator: int, denominator: int) -> int:
+    """Divide integers and round up."""
+    return -(-numerator // denominator)
+
+
 def round_half_up(value: Fraction, digits: int) -> int:
     """Round a non-negative value to `digits` decimals, halves up; the result counts units of 10^-digits."""
-    scaled = value * power_of_ten(digits)
-    return (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+    numerator, denominator = value.as_integer_ratio()
+    return divide_half_up(numerator * power_of_ten(digits), denominator)
 
 
 def round_up(value: Fraction, digits: int) -> int:
-    """Round a value up to `digits` decimals; the result counts units of 10^-digits."""
-    scaled = value * power_of_ten(digits)
-    return -(-scaled.numerator // scaled.denominator)
+    """Round a non-negative value up to `digits` decimals; the result counts units of 10^-digits."""
+    numerator, denominator = value.as_integer_ratio()
+    return divide_up(numerator * power_of_ten(digits), denominator)
 
 
 def from_units(units: int, digits: int) -> Decimal:

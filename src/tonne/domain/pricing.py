@@ -1,7 +1,8 @@
 """The arithmetic of quotes and orders: contract, section 5, step by step.
 
 Quantities are whole grams, money is whole minor units, unit prices are exact decimals per tonne in the account's
-currency. Each rounding happens once, in the function that names it.
+currency. Each rounding happens once, in the function that names it. All of it is done in integers, which are exact
+and the fastest that Python has.
 """
 
 from __future__ import annotations
@@ -12,10 +13,21 @@ from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
 
-from tonne.domain.decimals import from_units, round_half_up, round_up
+from tonne.domain.decimals import (
+    EXACT,
+    divide_half_up,
+    divide_up,
+    from_units,
+    power_of_ten,
+    round_half_up,
+    round_up,
+)
 from tonne.domain.errors import OrderQuantityInvalid
 from tonne.domain.mass import GRAMS_PER_TONNE, QUANTITY_GRAMS_MAX, MassUnit
 from tonne.domain.money import Currency
+
+PERCENTAGE_DIGITS = 2
+HUNDREDTHS_OF_ALL = 100 * 10**PERCENTAGE_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +74,9 @@ def price_offer(
 ) -> Offer:
     """Step 1: a bundle's prices in the account's currency.
 
-    `exchange_rate` is None where the catalogue's currency is the account's; then the catalogue's price stands as
-    it is, and the catalogue sees to it that it is not finer than the currency's minor unit.
+    `exchange_rate` is None where the catalogue's currency is the account's; then the catalogue's price stands as it is.
+    Where that is finer than the minor unit and the commission close to nothing, rounding could put the gross price
+    below the net price; it is then the net price rounded up, so that a commission is never negative.
     """
     digits = currency.minor_digits
     unit_price = base_price
@@ -71,19 +84,24 @@ def price_offer(
         in_currency = Fraction(base_price) * Fraction(exchange_rate)
         unit_price = from_units(round_half_up(in_currency, digits), digits)
     gross = Fraction(unit_price) / (1 - Fraction(commission_rate))
-    return Offer(bundle_id, unit_price, from_units(round_half_up(gross, digits), digits))
+    gross_minor = max(round_half_up(gross, digits), round_up(Fraction(unit_price), digits))
+    return Offer(bundle_id, unit_price, from_units(gross_minor, digits))
 
 
 def quantities_by_mass(
     requested_grams: Fraction, percentages: Sequence[Decimal], *, precision: MassUnit
 ) -> list[int]:
     """Step 2: each bundle's share of a mass, in grams, cut towards zero at `precision`."""
-    return [_cut(requested_grams * Fraction(percentage) / 100, precision) for percentage in percentages]
+    numerator, denominator = requested_grams.as_integer_ratio()
+    return [
+        _cut(numerator * hundredths, denominator * HUNDREDTHS_OF_ALL, precision)
+        for hundredths in _in_units(percentages, PERCENTAGE_DIGITS)
+    ]
 
 
 def quantities_by_bundle_masses(masses_grams: Sequence[Fraction], *, precision: MassUnit) -> list[int]:
     """Step 2 for masses given bundle by bundle, in grams, cut towards zero at `precision`."""
-    return [_cut(grams, precision) for grams in masses_grams]
+    return [_cut(*grams.as_integer_ratio(), precision) for grams in masses_grams]
 
 
 def quantities_by_value(
@@ -99,18 +117,16 @@ def quantities_by_value(
     Raises:
         OrderQuantityInvalid: the bundles have no price in this currency.
     """
-    shares = [Fraction(percentage) / 100 for percentage in percentages]
-    price_per_tonne = sum(
-        (share * Fraction(offer.gross_unit_price) for share, offer in zip(shares, offers, strict=True)),
-        start=Fraction(0),
-    )
-    if price_per_tonne == 0:
+    digits = currency.minor_digits
+    shares = _in_units(percentages, PERCENTAGE_DIGITS)
+    prices_minor = _in_units([offer.gross_unit_price for offer in offers], digits)
+    # In hundredths of a percent of a minor unit, as are the shares of the value below.
+    price_of_all = sum(share * price for share, price in zip(shares, prices_minor, strict=True))
+    if price_of_all == 0:
         raise OrderQuantityInvalid(
             "These bundles cost nothing in this currency, so a value buys no quantity."
         )
-    value = Fraction(value_minor, 10**currency.minor_digits)
-    requested_grams = value / price_per_tonne * GRAMS_PER_TONNE
-    return [_cut(requested_grams * share, precision) for share in shares]
+    return [_cut(value_minor * share * GRAMS_PER_TONNE, price_of_all, precision) for share in shares]
 
 
 def price_quantities(
@@ -128,40 +144,52 @@ def price_quantities(
         raise OrderQuantityInvalid("Order quantity must be positive.")
     if quantity_grams > QUANTITY_GRAMS_MAX:
         raise OrderQuantityInvalid("Order quantity must be at most 1000000000 tonnes.")
-    pairs = list(zip(quantities_grams, offers, strict=True))
-    net = [Fraction(offer.unit_price) * grams / GRAMS_PER_TONNE for grams, offer in pairs]
-    gross = sum(
-        (Fraction(offer.gross_unit_price) * grams / GRAMS_PER_TONNE for grams, offer in pairs),
-        start=Fraction(0),
-    )
-    offset_cost_minor = round_half_up(sum(net, start=Fraction(0)), currency.minor_digits)
-    total_cost_minor = round_up(gross, currency.minor_digits)
-    assert total_cost_minor >= offset_cost_minor, "a bundle is priced finer than its currency's minor unit"
+    digits = max(currency.minor_digits, *(_decimals(offer.unit_price) for offer in offers))
+    unit_prices = _in_units([offer.unit_price for offer in offers], digits)
+    gross_unit_prices = _in_units([offer.gross_unit_price for offer in offers], digits)
+    # Price per tonne times grams: with this many of them to a minor unit, exact.
+    parts_per_minor = GRAMS_PER_TONNE * power_of_ten(digits - currency.minor_digits)
+    net = [price * grams for price, grams in zip(unit_prices, quantities_grams, strict=True)]
+    gross = sum(price * grams for price, grams in zip(gross_unit_prices, quantities_grams, strict=True))
+    offset_cost_minor = divide_half_up(sum(net), parts_per_minor)
+    total_cost_minor = divide_up(gross, parts_per_minor)
+    assert total_cost_minor >= offset_cost_minor, "a gross price is below its net price"
     costs_minor = split_by_largest_remainder(offset_cost_minor, net)
     lines = tuple(
         Line(offer.bundle_id, grams, offer.unit_price, offer.gross_unit_price, cost_minor)
-        for (grams, offer), cost_minor in zip(pairs, costs_minor, strict=True)
+        for offer, grams, cost_minor in zip(offers, quantities_grams, costs_minor, strict=True)
     )
     return Priced(lines, quantity_grams, offset_cost_minor, total_cost_minor)
 
 
-def split_by_largest_remainder(total: int, weights: Sequence[Fraction]) -> list[int]:
+def split_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
     """Share `total` minor units in proportion to `weights`, losing none.
 
     Ties go to the earlier share. Source: contract, section 5, step 5.
     """
-    weight = sum(weights, start=Fraction(0))
+    weight = sum(weights)
     if weight == 0:
         assert total == 0, "something is shared among nothing"
         return [0] * len(weights)
-    exact = [total * part / weight for part in weights]
-    shares = [part.numerator // part.denominator for part in exact]
-    by_remainder = sorted(range(len(exact)), key=lambda position: shares[position] - exact[position])
+    parts = [divmod(total * part, weight) for part in weights]
+    shares = [share for share, _ in parts]
+    by_remainder = sorted(range(len(parts)), key=lambda position: -parts[position][1])
     for position in by_remainder[: total - sum(shares)]:
         shares[position] += 1
     return shares
 
 
-def _cut(grams: Fraction, precision: MassUnit) -> int:
+def _decimals(price: Decimal) -> int:
+    exponent = price.as_tuple().exponent
+    assert isinstance(exponent, int), "a price is a number"
+    return max(0, -exponent)
+
+
+def _in_units(values: Sequence[Decimal], digits: int) -> list[int]:
+    """Each value as a whole number of units of 10^-digits; one that is finer is a bug."""
+    return [int(value.scaleb(digits, EXACT).to_integral_exact(context=EXACT)) for value in values]
+
+
+def _cut(numerator: int, denominator: int, precision: MassUnit) -> int:
     step = precision.grams
-    return grams.numerator // (grams.denominator * step) * step
+    return numerator // (denominator * step) * step
