@@ -32,13 +32,17 @@ def price_in_foreign_currency(base_price: str, rate: str, *, minor_digits: int) 
 
 
 def gross_price(unit_price: str, commission_rate: str, *, minor_digits: int) -> str:
-    """Section 5, step 1: `gross_unit_price`."""
+    """Section 5, step 1: `gross_unit_price`.
+
+    Never below the unit price, where that is finer than the minor unit: "it follows that `commission >= 0`".
+    """
     smallest = _smallest(minor_digits)
     price_of_one_unit = _product(EXACT.subtract(Decimal(1), Decimal(commission_rate)), smallest)
     units, rest = EXACT.divmod(Decimal(unit_price), price_of_one_unit)
     if _product(rest, 2) >= price_of_one_unit:
         units = EXACT.add(units, Decimal(1))
-    return _print(_product(units, smallest))
+    at_least = _round(Decimal(unit_price), minor_digits, ROUND_CEILING)
+    return _print(max(_product(units, smallest), at_least))
 
 
 def percentages_of(selection: Selection) -> list[Decimal]:

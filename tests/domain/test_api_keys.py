@@ -118,6 +118,26 @@ def test_what_is_not_exactly_a_key_is_not_well_formed(key: str) -> None:
     assert not is_well_formed(key)
 
 
+@pytest.mark.parametrize(
+    ("body", "is_key"),
+    [
+        ("tonne_test_" + "0" * 43, True),
+        ("tonne_live_" + "z" * 43, True),
+        ("tonne_test_" + "0" * 42, False),
+        ("tonne_test_" + "0" * 44, False),
+        ("tonne_prod_" + "0" * 43, False),
+        ("tonne_TEST_" + "0" * 43, False),
+        ("other_test_" + "0" * 43, False),
+        (" tonne_test_" + "0" * 43, False),
+        ("tonne_test_" + "-" * 43, False),
+        ("tonne_test_" + "\N{ARABIC-INDIC DIGIT THREE}" * 43, False),
+        ("", False),
+    ],
+)
+def test_a_right_checksum_alone_makes_no_key(body: str, is_key: bool) -> None:  # noqa: FBT001
+    assert is_well_formed(body + in_base_62(crc_32(body.encode()), 6)) == is_key
+
+
 @given(st.text(max_size=80))
 def test_any_text_can_be_asked_about(text: str) -> None:
     assert not is_well_formed(text)

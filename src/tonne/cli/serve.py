@@ -131,6 +131,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         log_level="warning",
         lifespan="on",
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     if settings.workers > 1:

@@ -40,6 +40,13 @@ def plain(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def decimals(value: Decimal) -> int:
+    """How many decimals a number is written with: 2 for 13.50, 0 for 250."""
+    exponent = value.as_tuple().exponent
+    assert isinstance(exponent, int), "infinities and NaN are never read"
+    return max(0, -exponent)
+
+
 def shifted(value: Decimal, places: int) -> Decimal:
     """Move the decimal point to the right, exactly; to the left for negative `places`."""
     return value.scaleb(places, EXACT)

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from tonne.domain.decimals import (
     EXACT,
+    decimals,
     divide_half_up,
     divide_up,
     from_units,
@@ -25,8 +26,8 @@ from tonne.domain.decimals import (
 from tonne.domain.errors import OrderQuantityInvalid
 from tonne.domain.mass import GRAMS_PER_TONNE, QUANTITY_GRAMS_MAX, MassUnit
 from tonne.domain.money import Currency
+from tonne.domain.selection import PERCENTAGE_DIGITS
 
-PERCENTAGE_DIGITS = 2
 HUNDREDTHS_OF_ALL = 100 * 10**PERCENTAGE_DIGITS
 
 
@@ -144,7 +145,7 @@ def price_quantities(
         raise OrderQuantityInvalid("Order quantity must be positive.")
     if quantity_grams > QUANTITY_GRAMS_MAX:
         raise OrderQuantityInvalid("Order quantity must be at most 1000000000 tonnes.")
-    digits = max(currency.minor_digits, *(_decimals(offer.unit_price) for offer in offers))
+    digits = max(currency.minor_digits, *(decimals(offer.unit_price) for offer in offers))
     unit_prices = _in_units([offer.unit_price for offer in offers], digits)
     gross_unit_prices = _in_units([offer.gross_unit_price for offer in offers], digits)
     # Price per tonne times grams: with this many of them to a minor unit, exact.
@@ -177,12 +178,6 @@ def split_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
     for position in by_remainder[: total - sum(shares)]:
         shares[position] += 1
     return shares
-
-
-def _decimals(price: Decimal) -> int:
-    exponent = price.as_tuple().exponent
-    assert isinstance(exponent, int), "a price is a number"
-    return max(0, -exponent)
 
 
 def _in_units(values: Sequence[Decimal], digits: int) -> list[int]:

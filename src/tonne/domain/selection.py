@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
+from tonne.domain.decimals import decimals
 from tonne.domain.errors import (
     BundleSelectionRatiosInvalid,
     BundleSelectionRatiosInvalidFormat,
@@ -17,6 +18,7 @@ from tonne.domain.errors import (
 )
 
 HUNDRED = Decimal(100)
+PERCENTAGE_DIGITS = 2
 BUNDLES_MAX = 100
 
 
@@ -48,7 +50,7 @@ def selection_from(chosen: Sequence[tuple[UUID, Decimal | None]]) -> tuple[Choic
             "Give a percentage for every bundle of the selection or for none: "
             f"{len(given)} of {len(chosen)} have one."
         )
-    if any(percentage.normalize().as_tuple().exponent < -2 for percentage in given):  # type: ignore[operator]
+    if any(decimals(percentage) > PERCENTAGE_DIGITS for percentage in given):
         raise BundleSelectionRatiosInvalidFormat("A percentage may have at most 2 decimals.")
     if sum(given) != HUNDRED:
         raise BundleSelectionRatiosInvalid(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Response
+from litestar.types import Receive, Scope, Send
 
 from tonne.domain.errors import TonneError
 from tonne.http.wire.errors import error_body
 from tonne.storage.idempotent_requests import StoredAnswer
 
 JSON = "application/json"
+Body = TypeVar("Body")
 _encoder = msgspec.json.Encoder()
 
 
@@ -23,6 +25,30 @@ def encode(body: Any) -> bytes:
 def encode_error(error: TonneError, *, path: str) -> bytes:
     """Encode an error's body."""
     return encode(error_body(error, instance=path))
+
+
+class EncodedAnswer(Response[Body]):
+    """An answer that is bytes already: sent as it is, without Litestar's building of headers and cookies."""
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> Any:
+        """The ASGI application that sends this answer."""
+        return self._send
+
+    async def _send(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        body = self.content
+        assert isinstance(body, bytes)
+        headers = [
+            (b"content-type", (self.media_type or JSON).encode()),
+            (b"content-length", str(len(body)).encode()),
+            *((name.lower().encode(), value.encode()) for name, value in self.headers.items()),
+        ]
+        await send({"type": "http.response.start", "status": self.status_code or 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def answer(body: Body) -> EncodedAnswer[Body]:
+    """The answer that carries a wire struct."""
+    return EncodedAnswer(encode(body), media_type=JSON)  # type: ignore[arg-type]
 
 
 def error_response(error: TonneError, *, path: str) -> Response[bytes]:

@@ -11,7 +11,7 @@ import msgspec
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Components, Example, SecurityScheme, Server, Tag
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import QueryParameter
 
 import tonne
 from tonne.domain.errors import (
@@ -94,18 +94,6 @@ and what would be right. Every answer carries `X-Request-Id`, `Lune-Version`, `R
 Keys beginning with `tonne_test_` see the sandbox, those with `tonne_live_` the real thing.
 """
 
-RequestKeyHeader = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        required=False,
-        description="Makes the request safely repeatable: the same payload is answered with the stored answer and "
-        "`Idempotent-Replayed: true`, another payload with 422.",
-        min_length=1,
-        max_length=255,
-        pattern="^[\\x21-\\x7e]+$",
-    ),
-]
 Limit = Annotated[
     str | None,
     QueryParameter(
@@ -125,6 +113,14 @@ After = Annotated[
     ),
 ]
 
+REQUEST_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+    "description": "Makes the request safely repeatable: the same payload is answered with the stored answer and "
+    "`Idempotent-Replayed: true`, another payload with 422.",
+}
 METADATA_FILTER = {
     "name": "metadata",
     "in": "query",
@@ -239,6 +235,8 @@ def _complete(operation: dict[str, Any]) -> None:
         parameter["schema"].pop("description", None)
     if operation["operationId"] == "listOrders":
         parameters.append(METADATA_FILTER)
+    if "422" in operation["responses"]:
+        parameters.append(REQUEST_KEY)
     parameters.extend(
         [
             {

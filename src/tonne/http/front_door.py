@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
 
-from tonne.domain.accounts import ApiKey, Caller
+from tonne.domain.accounts import ApiKey, Caller, Directory
 from tonne.domain.api_keys import hash_api_key, is_well_formed
 from tonne.domain.errors import ApiVersionInvalid, TonneError, Unauthorised
 from tonne.http.answers import encode_error
@@ -64,7 +64,7 @@ class FrontDoor:
         sent = _single_headers(scope)
         snapshot = self.snapshots.current
         try:
-            key = snapshot.directory.key(_key_hash(sent.get(b"authorization")))
+            key = _find_key(sent.get(b"authorization"), snapshot.directory)
         except Unauthorised:
             default = self.limiter.default_per_second
             common += headers(default, remaining=default, full_in_seconds=0)
@@ -106,14 +106,19 @@ def _single_headers(scope: Scope) -> dict[bytes, bytes]:
     return found
 
 
-def _key_hash(authorization: bytes | None) -> bytes:
+def _find_key(authorization: bytes | None, directory: Directory) -> ApiKey:
     if authorization is None:
         raise Unauthorised
     scheme, _, key = authorization.decode("latin-1").partition(" ")
     key = key.strip(" ")
-    if scheme.lower() != "bearer" or not is_well_formed(key):
+    if scheme.lower() != "bearer":
         raise Unauthorised
-    return hash_api_key(key)
+    try:
+        return directory.key(hash_api_key(key))
+    except Unauthorised:
+        if is_well_formed(key):
+            raise
+        raise Unauthorised("This is no API key of this service: check that it was copied whole.") from None
 
 
 def _caller(key: ApiKey, sent: dict[bytes, bytes], snapshots: SnapshotKeeper) -> Caller:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -9,11 +10,12 @@ from urllib.parse import parse_qsl
 
 from litestar import Request
 from litestar.datastructures import State
+from litestar.types import HTTPReceiveMessage
 
 from tonne.application.order_desk import OrderDesk
 from tonne.domain.accounts import Account, Caller
 from tonne.domain.catalogue import Catalogue
-from tonne.domain.errors import UnsupportedMediaType, ValidationFailed
+from tonne.domain.errors import PayloadTooLarge, UnsupportedMediaType, ValidationFailed
 from tonne.http.front_door import CALLER, REQUEST_ID, SNAPSHOT
 from tonne.http.strict_json import read_json
 from tonne.storage.database import Pool
@@ -34,6 +36,8 @@ class Services:
 
 class ApiRequest(Request[Caller, Any, State]):
     """Litestar's request with our caller and our way of reading bodies and queries."""
+
+    _whole_body: bytes | None = None
 
     @property
     def services(self) -> Services:
@@ -60,14 +64,29 @@ class ApiRequest(Request[Caller, Any, State]):
 
         Raises:
             UnsupportedMediaType: it is not declared to be JSON in UTF-8.
-            HTTPException: with status 413, it is over 100 kB; no more than that is read.
+            PayloadTooLarge: it is over 100 kB; no more than that is read.
             ValidationFailed: there is none.
         """
-        _refuse_other_media_types(self.headers.getall("content-type", []))
-        body = await super().body()
+        _refuse_other_media_types(self.scope["headers"])
+        if self._whole_body is None:
+            self._whole_body = await self._receive_body()
+        body = self._whole_body
         if not body:
             raise ValidationFailed.at("", "this request needs a JSON body")
         return body
+
+    async def _receive_body(self) -> bytes:
+        # Litestar's own reading streams through two generators, and costs a tenth of an order.
+        body = b""
+        while True:
+            message = cast("HTTPReceiveMessage", await self.receive())
+            if message["type"] == "http.disconnect":
+                raise ValidationFailed.at("", "the connection was closed before the whole body was sent")
+            body += message["body"]
+            if len(body) > BODY_BYTES_MAX:
+                raise PayloadTooLarge
+            if not message["more_body"]:
+                return body
 
     async def json(self) -> Any:
         """Read the body as what the handler declares its `data` to be.
@@ -123,10 +142,13 @@ def read_time(text: str, name: str) -> datetime:
     return at
 
 
-def _refuse_other_media_types(declared: list[str]) -> None:
+def _refuse_other_media_types(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    declared = [value for name, value in headers if name == b"content-type"]
+    if declared == [b"application/json"]:
+        return
     if len(declared) != 1:
         raise UnsupportedMediaType
-    media_type, *parameters = [part.strip().lower() for part in declared[0].split(";")]
+    media_type, *parameters = [part.strip().lower() for part in declared[0].decode("latin-1").split(";")]
     if media_type != "application/json":
         raise UnsupportedMediaType
     for parameter in parameters:

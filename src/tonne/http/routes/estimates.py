@@ -23,8 +23,8 @@ from tonne.domain.estimates import Estimate
 from tonne.domain.mass import MassUnit
 from tonne.domain.purchase import ByEstimate, Purchase, price_purchase
 from tonne.estimates.electricity import estimate_electricity
-from tonne.http.answers import JSON, stored_response
-from tonne.http.documentation import WITH_BODY, RequestKeyHeader, refusals
+from tonne.http.answers import answer, stored_response
+from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.repeatable import answer_to_keep, read_request_key
 from tonne.http.request import ApiRequest
 from tonne.http.wire.common import format_time, read_id, read_selection
@@ -54,18 +54,18 @@ ELECTRICITY = "electricity"
     ),
 )
 async def create_electricity_estimate(
-    request: ApiRequest,
-    data: JSONBody[CreateElectricityEstimate],
-    idempotency_key_header: RequestKeyHeader = None,
+    request: ApiRequest, data: JSONBody[CreateElectricityEstimate]
 ) -> Response[EstimateBody]:
     """Estimate the emissions of electricity, from the carbon intensity of a country's grid."""
     key = await read_request_key(request)
     estimate = _estimate(data, request)
-    answer = None if key is None else RepeatableEstimate(key, partial(_answer, key=key, request=request))
-    made = await make_estimate(request.services.pool, estimate, account=request.account, repeatable=answer)
+    repeatable = None if key is None else RepeatableEstimate(key, partial(_answer, key=key, request=request))
+    made = await make_estimate(
+        request.services.pool, estimate, account=request.account, repeatable=repeatable
+    )
     if isinstance(made, StoredAnswer):
         return stored_response(made)  # type: ignore[return-value]
-    return Response(_render(made, request), media_type=JSON)
+    return answer(_render(made, request))
 
 
 @get(

@@ -22,8 +22,8 @@ from tonne.domain.errors import (
     ValidationFailed,
 )
 from tonne.domain.orders import Order, OrderStatus
-from tonne.http.answers import JSON, encode, stored_response
-from tonne.http.documentation import ORDERING, WITH_BODY, After, Limit, RequestKeyHeader, refusals
+from tonne.http.answers import answer, stored_response
+from tonne.http.documentation import ORDERING, WITH_BODY, After, Limit, refusals
 from tonne.http.paging import first_page, read_cursor, read_limit
 from tonne.http.repeatable import answer_to_keep, read_request_key
 from tonne.http.request import ApiRequest, read_time
@@ -52,9 +52,7 @@ BY_KEY_PATH = b"/v1/orders/by-idempotency-key/"
     summary="Order by mass",
     responses=refusals(*WITH_BODY, *ORDERING),
 )
-async def create_order_by_mass(
-    request: ApiRequest, data: JSONBody[CreateOrderByMass], idempotency_key_header: RequestKeyHeader = None
-) -> Response[OrderBody]:
+async def create_order_by_mass(request: ApiRequest, data: JSONBody[CreateOrderByMass]) -> Response[OrderBody]:
     """Order offsets for a mass, over a bundle selection or bundle by bundle."""
     return await _place(request, data)
 
@@ -68,7 +66,7 @@ async def create_order_by_mass(
     responses=refusals(*WITH_BODY, *ORDERING, OrderValueInvalid),
 )
 async def create_order_by_value(
-    request: ApiRequest, data: JSONBody[CreateOrderByValue], idempotency_key_header: RequestKeyHeader = None
+    request: ApiRequest, data: JSONBody[CreateOrderByValue]
 ) -> Response[OrderBody]:
     """Order as much as a value pays for, commission included."""
     return await _place(request, data)
@@ -83,9 +81,7 @@ async def create_order_by_value(
     responses=refusals(*WITH_BODY, *ORDERING, EstimateNotFound, EstimateOrderAlreadyPlaced),
 )
 async def create_order_by_estimate(
-    request: ApiRequest,
-    data: JSONBody[CreateOrderByEstimate],
-    idempotency_key_header: RequestKeyHeader = None,
+    request: ApiRequest, data: JSONBody[CreateOrderByEstimate]
 ) -> Response[OrderBody]:
     """Order the mass of an emission estimate. An estimate is ordered once."""
     return await _place(request, data)
@@ -129,7 +125,7 @@ async def list_account_orders(
         str | None,
         QueryParameter(required=False, description="Orders that were allocated credits of this project."),
     ] = None,
-) -> OrderPage:
+) -> Response[OrderPage]:
     """List the account's orders, newest first. Filter by metadata with `metadata[key]=value`."""
     query = request.query(
         "limit", "after", "offset_link_id", "status", "created_from", "created_to", "metadata[]", "project_id"
@@ -139,16 +135,18 @@ async def list_account_orders(
     wanted = _read_filter(query)
     if "offset_link_id" in query or "project_id" in query:
         # No order has come from an offset link, and none has credits allocated yet.
-        return OrderPage([], has_more=False, next_cursor=None)
+        return answer(OrderPage([], has_more=False, next_cursor=None))
     async with request.services.pool.acquire(timeout=5) as connection:
         found = await list_orders(
             connection, request.account, wanted=wanted, after=cursor, limit=page_size + 1
         )
     orders, has_more = first_page(found, page_size)
-    return OrderPage(
-        [order_body(order, request.catalogue) for order in orders],
-        has_more=has_more,
-        next_cursor=str(orders[-1].order_id) if has_more else None,
+    return answer(
+        OrderPage(
+            [order_body(order, request.catalogue) for order in orders],
+            has_more=has_more,
+            next_cursor=str(orders[-1].order_id) if has_more else None,
+        )
     )
 
 
@@ -159,9 +157,9 @@ async def list_account_orders(
     summary="Get an order",
     responses=refusals(NotFound),
 )
-async def get_order(request: ApiRequest) -> OrderBody:
+async def get_order(request: ApiRequest) -> Response[OrderBody]:
     """Get an order by its id."""
-    return order_body(await _find(request), request.catalogue)
+    return answer(order_body(await _find(request), request.catalogue))
 
 
 @get(
@@ -185,7 +183,7 @@ async def get_order_certificate(request: ApiRequest) -> bytes:
     summary="Get an order by its idempotency key",
     responses=refusals(NotFound),
 )
-async def get_order_by_idempotency_key(request: ApiRequest) -> OrderBody:
+async def get_order_by_idempotency_key(request: ApiRequest) -> Response[OrderBody]:
     """Get an order by the idempotency_key it was placed with: any characters, percent-encoded."""
     # Read from the path as it was sent: decoded, a key with an encoded slash could not be told from two segments.
     sent = request.scope["raw_path"].partition(b"?")[0]
@@ -199,7 +197,7 @@ async def get_order_by_idempotency_key(request: ApiRequest) -> OrderBody:
         order = await find_order_by_idempotency_key(connection, request.account, key)
     if order is None:
         raise NotFound
-    return order_body(order, request.catalogue)
+    return answer(order_body(order, request.catalogue))
 
 
 async def _place(request: ApiRequest, data: CreateOrder) -> Response[Any]:
@@ -225,9 +223,9 @@ async def _place(request: ApiRequest, data: CreateOrder) -> Response[Any]:
 def _render(outcome: Outcome, catalogue: Catalogue) -> Response[Any]:
     match outcome:
         case Placed(order):
-            return Response(encode(order_body(order, catalogue)), media_type=JSON)
-        case Replayed(answer):
-            return stored_response(answer)
+            return answer(order_body(order, catalogue))
+        case Replayed(stored):
+            return stored_response(stored)
         case Refused(error):
             raise error
 

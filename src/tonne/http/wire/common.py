@@ -13,7 +13,6 @@ from msgspec import Meta
 from tonne.domain.decimals import DECIMAL_LENGTH_MAX, DECIMAL_PATTERN, parse_decimal
 from tonne.domain.errors import (
     BundleSelectionBundleInvalid,
-    BundleSelectionRatiosInvalidFormat,
     ValidationFailed,
 )
 from tonne.domain.mass import QUANTITY_GRAMS_MAX, Mass, MassUnit
@@ -193,8 +192,6 @@ def _percentage(value: int | str | None, pointer: str) -> Decimal | None:
     percentage = read_decimal(value, pointer)
     if percentage > 100:
         raise ValidationFailed.at(pointer, "must be at most 100")
-    if "." in value and len(value.partition(".")[2]) > 2:
-        raise BundleSelectionRatiosInvalidFormat(f"{pointer}: a percentage may have at most 2 decimals.")
     return percentage
 
 
@@ -212,7 +209,7 @@ def read_value(text: str, pointer: str) -> Decimal:
 
 def format_time(at: datetime) -> str:
     """RFC 3339 in UTC with milliseconds and Z."""
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
+    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def choice_body(choice: Choice) -> ChoiceBody:
