@@ -78,7 +78,7 @@ def test_what_is_left_out_is_null(api: httpx.Client) -> None:
 def test_a_fetched_estimate_is_the_made_one(api: httpx.Client, bundles: dict[str, str]) -> None:
     for body in (
         consuming(),
-        consuming("0.001", "kWh", country_code="FRA", metadata={"b": "2", "a": "1"}),
+        consuming("55.5", "kWh", country_code="FRA", metadata={"b": "2", "a": "1"}),
         consuming("3", "GWh", bundle_selection=[{"bundle_id": bundle_id} for bundle_id in bundles.values()]),
     ):
         made = estimate(api, body)
@@ -227,7 +227,7 @@ def test_an_unknown_bundle_is_refused(api: httpx.Client, refusal: Refusal) -> No
 
 
 def test_a_country_that_was_mistyped_is_met_with_near_matches(api: httpx.Client) -> None:
-    answer = api.post("/estimates/electricity", json=consuming(country_code="GERM"))
+    answer = api.post("/estimates/electricity", json=consuming(country_code="DEUT"))
     assert re.search(r"near matches: .*[A-Z]{3}", answer.json()["error"]["message"])
 
 

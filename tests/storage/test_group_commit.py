@@ -30,6 +30,7 @@ async def committing(database_url, write, **limits):
 
 
 async def insert(connection, values):
+    # One statement: all of it or nothing.
     await connection.execute("INSERT INTO written SELECT unnest($1::int[])", list(values))
     return [value * 10 for value in values]
 
@@ -67,9 +68,10 @@ def test_a_batch_is_no_larger_than_allowed(database_url):
 
 def test_one_bad_command_does_not_fail_its_neighbours(database_url, run_sql):
     async def write(connection, values):
-        await insert(connection, values)
-        if 313 in values:
-            raise ZeroDivisionError
+        async with connection.transaction():
+            await insert(connection, values)
+            if 313 in values:
+                raise ZeroDivisionError
         return values
 
     async def run():
@@ -113,8 +115,7 @@ def test_a_caller_that_goes_away_does_not_take_its_command_along(database_url, r
             caller = asyncio.create_task(commits.submit(400))
             await asyncio.sleep(0)
             caller.cancel()
-            neighbour = await commits.submit(401)
-        return neighbour
+            return await commits.submit(401)
 
     assert asyncio.run(run()) == 4010
     assert len(run_sql("SELECT FROM written WHERE value IN (400, 401)")) == 2
@@ -136,9 +137,10 @@ def test_a_lost_connection_is_met_with_another_attempt(database_url, run_sql):
 
     async def write(connection, values):
         attempts.append(1)
-        outcome = await insert(connection, values)
-        if len(attempts) == 1:
-            await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        async with connection.transaction():
+            outcome = await insert(connection, values)
+            if len(attempts) == 1:
+                await connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         return outcome
 
     async def run():

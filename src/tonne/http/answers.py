@@ -32,13 +32,14 @@ class EncodedAnswer(Response[Body]):
 
     def to_asgi_response(self, *_: Any, **__: Any) -> Any:
         """The ASGI application that sends this answer."""
-        return self._send
+        return self.as_asgi
 
-    async def _send(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def as_asgi(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Send it."""
         body = self.content
         assert isinstance(body, bytes)
         headers = [
-            (b"content-type", (self.media_type or JSON).encode()),
+            (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode()),
             *((name.lower().encode(), value.encode()) for name, value in self.headers.items()),
         ]
@@ -51,9 +52,9 @@ def answer(body: Body) -> EncodedAnswer[Body]:
     return EncodedAnswer(encode(body), media_type=JSON)  # type: ignore[arg-type]
 
 
-def error_response(error: TonneError, *, path: str) -> Response[bytes]:
+def error_answer(error: TonneError, *, path: str) -> EncodedAnswer[Any]:
     """The answer that an error is."""
-    return Response(
+    return EncodedAnswer(
         encode_error(error, path=path),
         status_code=error.http_status.value,
         media_type=JSON,
@@ -61,9 +62,9 @@ def error_response(error: TonneError, *, path: str) -> Response[bytes]:
     )
 
 
-def stored_response(answer: StoredAnswer) -> Response[bytes]:
+def stored_answer(stored: StoredAnswer) -> EncodedAnswer[Any]:
     """The same answer as the first time, byte for byte."""
     headers = {"Idempotent-Replayed": "true"}
-    if answer.location is not None:
-        headers["Location"] = answer.location
-    return Response(answer.body, status_code=answer.http_status, media_type=JSON, headers=headers)
+    if stored.location is not None:
+        headers["Location"] = stored.location
+    return EncodedAnswer(stored.body, status_code=stored.http_status, media_type=JSON, headers=headers)

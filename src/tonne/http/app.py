@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import cache
 from typing import Any
 
-import structlog
 from litestar import Litestar, Request, Response, Router
-from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
-from litestar.routes import HTTPRoute
+from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp
 
-from tonne.domain.errors import (
-    InternalError,
-    MethodNotAllowed,
-    NotFound,
-    PayloadTooLarge,
-    ServiceUnavailable,
-    TonneError,
-    ValidationFailed,
-)
-from tonne.http.answers import error_response
+from tonne.http.answers import error_answer
 from tonne.http.documentation import openapi_config
-from tonne.http.front_door import REQUEST_ID, FrontDoor
+from tonne.http.failures import error_for
+from tonne.http.front_door import FrontDoor
 from tonne.http.rate_limits import RateLimiter
 from tonne.http.request import BODY_BYTES_MAX, ApiRequest, Services
 from tonne.http.routes import account, catalogue, estimates, orders, quotes, service
-from tonne.storage.database import TRANSIENT
-
-log = structlog.get_logger(__name__)
+from tonne.http.shortcut import Shortcut
 
 V1 = (
     orders.create_order_by_mass,
@@ -65,6 +51,9 @@ ABOUT = (
 
 # What Litestar hands to exception handlers.
 Asked = Request[Any, Any, Any]
+# Operations at a fixed path with a body: the hot ones, all of them writes or quotes.
+SHORT_CUT = tuple(handler for handler in V1 if handler.http_methods == {"POST"})
+
 ServicesRunning = Callable[[], AbstractAsyncContextManager[Services]]
 
 
@@ -82,71 +71,17 @@ def create_api(services_running: ServicesRunning, limiter: RateLimiter, *, base_
         route_handlers=[Router("/v1", route_handlers=V1), *ABOUT],
         request_class=ApiRequest,
         exception_handlers={
-            TonneError: _refused,
-            HTTPException: _refused_by_litestar,
-            Exception: _failed,
+            HTTPException: _refused,
+            Exception: _refused,
         },
         lifespan=[lifespan],
         openapi_config=openapi_config(base_url),
         logging_config=None,
         request_max_body_size=BODY_BYTES_MAX,
     )
-    door = FrontDoor(app, snapshots=None, limiter=limiter)  # type: ignore[arg-type]
+    door = FrontDoor(Shortcut(app, SHORT_CUT), snapshots=None, limiter=limiter)  # type: ignore[arg-type]
     return door
 
 
-def _refused(request: Asked, error: TonneError) -> Response[bytes]:
-    return error_response(error, path=request.scope["path"])
-
-
-def _refused_by_litestar(request: Asked, error: HTTPException) -> Response[bytes]:
-    path = request.scope["path"]
-    if isinstance(error, MethodNotAllowedException):
-        return error_response(MethodNotAllowed(allowed=_allowed(request.app, path)), path=path)
-    if isinstance(error, NotFoundException):
-        return error_response(NotFound(), path=path)
-    if error.status_code == PayloadTooLarge.http_status:
-        return error_response(PayloadTooLarge(), path=path)
-    if error.status_code < InternalError.http_status:
-        return error_response(_violations(error), path=path)
-    return _failed(request, error)
-
-
-def _violations(error: HTTPException) -> ValidationFailed:
-    found = error.extra if isinstance(error.extra, list) else []
-    for violation in found:
-        if isinstance(violation, dict):
-            return ValidationFailed.at(
-                str(violation.get("key", "")), str(violation.get("message", error.detail))
-            )
-    return ValidationFailed(error.detail)
-
-
-def _allowed(app: Litestar, path: str) -> list[str]:
-    # Litestar says that a method is not allowed, but not which are.
-    methods: set[str] = set()
-    for route in app.routes:
-        if isinstance(route, HTTPRoute) and _pattern(route.path).fullmatch(path):
-            methods |= set(route.methods)
-    return sorted(methods)
-
-
-@cache
-def _pattern(route_path: str) -> re.Pattern[str]:
-    pieces = re.split(r"\{[^}]*:(str|path)\}", route_path)
-    # Literal pieces and the types of the parameters between them take turns.
-    return re.compile(
-        "".join(
-            {"str": "[^/]+", "path": ".+"}[piece] if position % 2 else re.escape(piece)
-            for position, piece in enumerate(pieces)
-        )
-    )
-
-
-def _failed(request: Asked, error: Exception) -> Response[bytes]:
-    path = request.scope["path"]
-    if isinstance(error, TRANSIENT):
-        log.warning("unavailable", request_id=request.scope.get(REQUEST_ID), path=path, error=repr(error))
-        return error_response(ServiceUnavailable(), path=path)
-    log.error("failed", request_id=request.scope.get(REQUEST_ID), path=path, exc_info=error)
-    return error_response(InternalError(), path=path)
+def _refused(request: Asked, raised: Exception) -> Response[Any]:
+    return error_answer(error_for(raised, request.scope), path=request.scope["path"])

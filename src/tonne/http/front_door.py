@@ -11,7 +11,7 @@ from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Sc
 from tonne.domain.accounts import ApiKey, Caller, Directory
 from tonne.domain.api_keys import hash_api_key, is_well_formed
 from tonne.domain.errors import ApiVersionInvalid, TonneError, Unauthorised
-from tonne.http.answers import encode_error
+from tonne.http.answers import error_answer
 from tonne.http.rate_limits import RateLimiter, headers
 from tonne.http.wire.common import read_id
 from tonne.storage.snapshot import SnapshotKeeper
@@ -52,7 +52,7 @@ class FrontDoor:
             try:
                 self._let_in(scope, common)
             except TonneError as error:
-                await refuse(error, path, send_with_common_headers)
+                await error_answer(error, path=path).as_asgi(scope, receive, send_with_common_headers)
                 return
         else:
             common += headers(
@@ -83,18 +83,6 @@ class FrontDoor:
             limit = key.rate_limit_per_second or self.limiter.default_per_second
             common += headers(limit, remaining=0, full_in_seconds=1)
             raise
-
-
-async def refuse(error: TonneError, path: str, send: Send) -> None:
-    """Answer with an error, without the application's help."""
-    body = encode_error(error, path=path)
-    answer_headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
-    ]
-    await send({"type": "http.response.start", "status": error.http_status.value, "headers": answer_headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def _single_headers(scope: Scope) -> dict[bytes, bytes]:

@@ -39,9 +39,9 @@ class _Waiting(Generic[Command, Outcome]):
 
 @dataclass(slots=True)
 class GroupCommit(Generic[Command, Outcome]):
-    """Runs `write` on many commands in one transaction; one outcome each, in order.
+    """Runs `write` on many commands at once; one outcome each, in order.
 
-    `write` must be safe to repeat with the same commands: after a lost connection nobody knows whether the commit
+    `write` carries them out in one transaction: all of it or nothing. It must be safe to repeat with the same commands: after a lost connection nobody knows whether the commit
     went through. The queue is bounded by `queue_max` commands, a transaction by `batch_max`.
     """
 
@@ -113,7 +113,7 @@ class GroupCommit(Generic[Command, Outcome]):
     async def _write(self, commands: Sequence[Command]) -> Sequence[Outcome]:
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
-                async with self.pool.acquire(timeout=5) as connection, connection.transaction():
+                async with self.pool.acquire(timeout=5) as connection:
                     return await self.write(connection, commands)
             except (*TRANSIENT, Rerun):
                 if attempt == ATTEMPTS_MAX:

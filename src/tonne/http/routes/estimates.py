@@ -23,7 +23,7 @@ from tonne.domain.estimates import Estimate
 from tonne.domain.mass import MassUnit
 from tonne.domain.purchase import ByEstimate, Purchase, price_purchase
 from tonne.estimates.electricity import estimate_electricity
-from tonne.http.answers import answer, stored_response
+from tonne.http.answers import answer, stored_answer
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.repeatable import answer_to_keep, read_request_key
 from tonne.http.request import ApiRequest
@@ -64,7 +64,7 @@ async def create_electricity_estimate(
         request.services.pool, estimate, account=request.account, repeatable=repeatable
     )
     if isinstance(made, StoredAnswer):
-        return stored_response(made)  # type: ignore[return-value]
+        return stored_answer(made)
     return answer(_render(made, request))
 
 

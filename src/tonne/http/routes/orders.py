@@ -22,7 +22,7 @@ from tonne.domain.errors import (
     ValidationFailed,
 )
 from tonne.domain.orders import Order, OrderStatus
-from tonne.http.answers import answer, stored_response
+from tonne.http.answers import answer, stored_answer
 from tonne.http.documentation import ORDERING, WITH_BODY, After, Limit, refusals
 from tonne.http.paging import first_page, read_cursor, read_limit
 from tonne.http.repeatable import answer_to_keep, read_request_key
@@ -225,7 +225,7 @@ def _render(outcome: Outcome, catalogue: Catalogue) -> Response[Any]:
         case Placed(order):
             return answer(order_body(order, catalogue))
         case Replayed(stored):
-            return stored_response(stored)
+            return stored_answer(stored)
         case Refused(error):
             raise error
 
