@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from fractions import Fraction
 
 from tonne.domain.decimals import plain, power_of_ten, shifted
 
 GRAMS_PER_TONNE = 10**6
 # Above this the sums of an order could leave 64 bits; mankind emits some forty times as much a year.
 QUANTITY_GRAMS_MAX = 10**9 * GRAMS_PER_TONNE
+_EXPONENTS = {"g": 0, "kg": 3, "t": 6}
 
 
 class MassUnit(StrEnum):
@@ -29,7 +29,7 @@ class MassUnit(StrEnum):
     @property
     def exponent(self) -> int:
         """The power of ten that turns this unit into grams."""
-        return {"g": 0, "kg": 3, "t": 6}[self.value]
+        return _EXPONENTS[self.value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class Mass:
     unit: MassUnit
 
     @property
-    def grams(self) -> Fraction:
+    def grams(self) -> Decimal:
         """The mass in grams, exactly."""
-        return Fraction(self.amount) * self.unit.grams
+        return shifted(self.amount, self.unit.exponent)
 
     @property
     def tonnes(self) -> Decimal:

@@ -90,7 +90,7 @@ def price_offer(
 
 
 def quantities_by_mass(
-    requested_grams: Fraction, percentages: Sequence[Decimal], *, precision: MassUnit
+    requested_grams: Decimal, percentages: Sequence[Decimal], *, precision: MassUnit
 ) -> list[int]:
     """Step 2: each bundle's share of a mass, in grams, cut towards zero at `precision`."""
     numerator, denominator = requested_grams.as_integer_ratio()
@@ -100,7 +100,7 @@ def quantities_by_mass(
     ]
 
 
-def quantities_by_bundle_masses(masses_grams: Sequence[Fraction], *, precision: MassUnit) -> list[int]:
+def quantities_by_bundle_masses(masses_grams: Sequence[Decimal], *, precision: MassUnit) -> list[int]:
     """Step 2 for masses given bundle by bundle, in grams, cut towards zero at `precision`."""
     return [_cut(*grams.as_integer_ratio(), precision) for grams in masses_grams]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from dataclasses import dataclass
 
 from litestar.enums import ScopeType
@@ -37,7 +37,7 @@ class FrontDoor:
         if scope["type"] != ScopeType.HTTP:
             await self.app(scope, receive, send)
             return
-        request_id = secrets.token_hex(12).encode()
+        request_id = os.urandom(12).hex().encode()
         common = [(b"x-request-id", request_id), (b"cf-ray", request_id), (b"lune-version", API_VERSION)]
         scope[REQUEST_ID] = request_id.decode()  # type: ignore[literal-required]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated
 from uuid import UUID
 
@@ -207,6 +208,7 @@ def read_value(text: str, pointer: str) -> Decimal:
     return value
 
 
+@lru_cache(maxsize=4096)
 def format_time(at: datetime) -> str:
     """RFC 3339 in UTC with milliseconds and Z."""
     return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
