@@ -17,6 +17,7 @@ import uvicorn
 
 from tonne.application.open_accounts import NewKey
 from tonne.domain.accounts import Mode
+from tonne.http.one_write import OneWriteProtocol
 from tonne.main import create_app
 from tonne.settings import Settings
 
@@ -47,7 +48,7 @@ def serving(chosen: Settings) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     app = create_app(replace(chosen, port=port))
-    config = uvicorn.Config(app, access_log=False, log_level="warning", lifespan="on")
+    config = uvicorn.Config(app, access_log=False, log_level="warning", lifespan="on", http=OneWriteProtocol)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -126,6 +126,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
     config = uvicorn.Config(
         "tonne.main:create_app",
         factory=True,
+        http="tonne.http.one_write:OneWriteProtocol",
         workers=settings.workers,
         access_log=False,
         log_level="warning",
