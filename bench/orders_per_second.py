@@ -49,7 +49,10 @@ ROWS = (
     ("CPU of the service, µs an order", "service_cpu_us", 0),
     ("CPU of PostgreSQL, µs an order", "postgres_cpu_us", 0),
     ("CPU of the load, µs an order", "generator_cpu_us", 0),
+    ("other work meanwhile, cores", "other_work_cores", 2),
 )
+# Above this the figures say more about the other work; the plain service, which switches more, suffers more from it.
+OTHER_WORK_CORES_MAX = 0.2
 # What is different about the same order in two services.
 OWN = ("id", "created_at", "status_history")
 
@@ -58,7 +61,10 @@ console = Console(highlight=False)
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one load came to. CPU times are those of all processes of a kind, per order."""
+    """What one load came to.
+
+    CPU times are those of all processes of a kind, per order; `other_work_cores` is what else the machine did.
+    """
 
     connections: int
     orders: int
@@ -68,6 +74,7 @@ class Round:
     service_cpu_us: float
     postgres_cpu_us: float
     generator_cpu_us: float
+    other_work_cores: float
 
 
 def main() -> None:
@@ -167,11 +174,14 @@ def _measure(
     # What the other service left to be written would be written in this one's time.
     service.database.query("CHECKPOINT")
     stored_before = service.database.orders()
-    generator_before = _children_cpu_seconds()
-    service_before, postgres_before = _cpu_seconds(service.process), _cpu_seconds(database_server)
+    before = _cpu_seconds(service.process, database_server)
+    began = time.monotonic()
     answered = _send(service, connections, seconds, generator)
-    service_after, postgres_after = _cpu_seconds(service.process), _cpu_seconds(database_server)
-    generator_after = _children_cpu_seconds()
+    took_seconds = time.monotonic() - began
+    of_service, of_postgres, of_generator, of_machine = (
+        after - earlier
+        for after, earlier in zip(_cpu_seconds(service.process, database_server), before, strict=True)
+    )
     orders = int(answered["answers"])
     if not orders or answered["refused"] or answered["broken"]:
         raise SystemExit(f"The {service.name} service did not answer every order with 200: {answered}")
@@ -184,9 +194,10 @@ def _measure(
         orders_per_second=orders / answered["seconds"],
         p50_ms=answered["p50_ms"],
         p99_ms=answered["p99_ms"],
-        service_cpu_us=(service_after - service_before) / orders * 1e6,
-        postgres_cpu_us=(postgres_after - postgres_before) / orders * 1e6,
-        generator_cpu_us=(generator_after - generator_before) / orders * 1e6,
+        service_cpu_us=of_service / orders * 1e6,
+        postgres_cpu_us=of_postgres / orders * 1e6,
+        generator_cpu_us=of_generator / orders * 1e6,
+        other_work_cores=max(0.0, of_machine - of_service - of_postgres - of_generator) / took_seconds,
     )
 
 
@@ -235,7 +246,20 @@ def _check_that_answers_are_equal(ours: Service, plain: Service) -> None:
         raise SystemExit(f"A repeat must be refused with 409:\n{repeats[0]}\n{repeats[1]}")
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
+def _cpu_seconds(service: psutil.Process, database_server: psutil.Process) -> tuple[float, ...]:
+    """CPU time so far of the service, of PostgreSQL, of generators that have ended, and of the whole machine."""
+    generators = resource.getrusage(resource.RUSAGE_CHILDREN)
+    machine = psutil.cpu_times()
+    busy = ("user", "nice", "system", "irq", "softirq", "steal")
+    return (
+        _family_cpu_seconds(service),
+        _family_cpu_seconds(database_server),
+        generators.ru_utime + generators.ru_stime,
+        sum(getattr(machine, kind, 0.0) for kind in busy),
+    )
+
+
+def _family_cpu_seconds(process: psutil.Process) -> float:
     """CPU time of a process and all that it started, also of those that have ended."""
     own = process.cpu_times()
     seconds = own.user + own.system + own.children_user + own.children_system
@@ -246,11 +270,6 @@ def _cpu_seconds(process: psutil.Process) -> float:
             continue
         seconds += times.user + times.system
     return float(seconds)
-
-
-def _children_cpu_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _machine(folder: Path) -> dict[str, Any]:
@@ -334,6 +353,12 @@ def _print(found: dict[str, Any]) -> None:
         table.add_section()
     console.print(table)
     console.print(f"Ratio of the medians at {load['connections']} callers: {found['ratio_of_medians']:.1f}")
+    other_work = max(service["loaded"]["other_work_cores"] for service in services.values())
+    if other_work > OTHER_WORK_CORES_MAX:
+        console.print(
+            f"[bold]Other work took {other_work:.1f} cores meanwhile.[/bold] It slows the plain service down more, which "
+            "makes the ratio too high: measure on a quiet machine."
+        )
     shown = ", ".join(f"{name} {value}" for name, value in found["durability"].items())
     console.print(
         f"Durability: {shown}; fdatasync takes {machine['fdatasync_ms']} ms on {machine['file_system']}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -67,12 +68,12 @@ class Shop:
             return self.currency.code
         return "EUR" if self.currency.code == "USD" else "USD"
 
-    @property
+    @cached_property
     def account(self) -> Account:
         organisation = Organisation(UUID(int=101), "Shop", "shipper", Decimal(self.commission_rate))
         return Account(organisation, UUID(int=102), "Shop", Mode.TEST, self.currency)
 
-    @property
+    @cached_property
     def catalogue(self) -> Catalogue:
         bundles = {
             bundle_id: Bundle(bundle_id, f"Bundle {bundle_id}", Decimal(price), self.base_currency, "")
@@ -82,7 +83,7 @@ class Shop:
         rates = {} if rate is None else {(self.base_currency, self.currency.code): Decimal(rate)}
         return Catalogue(bundles=bundles, exchange_rates=rates)
 
-    @property
+    @cached_property
     def listed(self) -> list[dict[str, str]]:
         """The bundles as the wire lists them, at independently calculated prices."""
         digits = self.currency.minor_digits

@@ -84,6 +84,7 @@ def send(service: Service) -> Callable[..., httpx.Response]:
         headers: Sequence[Header] = (),
         body: bytes = b"",
         key: str | None = service.key().api_key,
+        seconds_max: float = WAIT_SECONDS,
     ) -> httpx.Response:
         sent: list[Header] = [("Host", "tonne.example"), *headers]
         if key is not None:
@@ -93,7 +94,7 @@ def send(service: Service) -> Callable[..., httpx.Response]:
             sent.append(("Content-Length", str(len(body))))
         head = method.encode() + b" " + _bytes(target) + b" HTTP/1.1\r\n"
         head += b"".join(name.encode() + b": " + _bytes(value) + b"\r\n" for name, value in sent)
-        return _exchange(service.base_url, head + b"\r\n" + body)
+        return _exchange(service.base_url, head + b"\r\n" + body, seconds_max)
 
     return send_raw
 
@@ -102,10 +103,11 @@ def _bytes(text: str | bytes) -> bytes:
     return text if isinstance(text, bytes) else text.encode("latin-1")
 
 
-def _exchange(base_url: str, request: bytes) -> httpx.Response:
+def _exchange(base_url: str, request: bytes, seconds_max: float) -> httpx.Response:
     address = urlsplit(base_url)
     assert address.hostname is not None
-    with socket.create_connection((address.hostname, address.port or 80), timeout=WAIT_SECONDS) as connection:
+    place = (address.hostname, address.port or 80)
+    with socket.create_connection(place, timeout=seconds_max) as connection:
         connection.sendall(request)
         received = b""
         while len(received) < ANSWER_BYTES_MAX:

@@ -393,7 +393,7 @@ def test_an_endless_body_is_refused_while_it_is_being_sent(service: Service) -> 
 def test_a_body_made_to_be_slow_to_read_does_not_stop_the_service(send: Send, refusal: Refusal) -> None:
     # Each of these quotes may begin a string, and none of them ends one.
     quotes = b"[" * 33 + b'"' + b'\\"' * 49_000
-    answer = send("POST", "/v1/orders/by-mass", headers=JSON, body=quotes)
+    answer = send("POST", "/v1/orders/by-mass", headers=JSON, body=quotes, seconds_max=10)
     assert refusal(answer) == BAD
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tonne.domain.accounts import Account
+from tonne.application.callers import refuse_disabled_key
+from tonne.domain.accounts import Account, Caller
 from tonne.domain.errors import EstimateIdempotencyAlreadyExists, IdempotencyKeyReused, TonneError
 from tonne.domain.estimates import Estimate
 from tonne.storage.database import Connection, Pool
@@ -28,25 +29,28 @@ class RepeatableEstimate:
 
 
 async def make_estimate(
-    pool: Pool, estimate: Estimate, *, account: Account, repeatable: RepeatableEstimate | None
+    pool: Pool, estimate: Estimate, *, caller: Caller, repeatable: RepeatableEstimate | None
 ) -> Estimate | StoredAnswer:
     """Store an estimate; returns it, or the stored answer where the request was answered before.
 
     Raises:
+        Unauthorised: the key was disabled since.
         EstimateIdempotencyAlreadyExists: the account has an estimate with this idempotency key.
         IdempotencyKeyReused: the `Idempotency-Key` was sent before with another payload.
     """
     try:
-        return await _make(pool, estimate, account, repeatable)
+        return await _make(pool, estimate, caller, repeatable)
     except RequestKeyTaken:
         # Another process was quicker; now its answer is there to be found.
-        return await _make(pool, estimate, account, repeatable)
+        return await _make(pool, estimate, caller, repeatable)
 
 
 async def _make(
-    pool: Pool, estimate: Estimate, account: Account, repeatable: RepeatableEstimate | None
+    pool: Pool, estimate: Estimate, caller: Caller, repeatable: RepeatableEstimate | None
 ) -> Estimate | StoredAnswer:
+    account = caller.account
     async with pool.acquire(timeout=5) as connection, connection.transaction():
+        await refuse_disabled_key(connection, caller)
         if repeatable is not None:
             answers = await find_answers(connection, [repeatable.key])
             answer = answers.get((account.account_id, repeatable.key.request_key))

@@ -215,10 +215,16 @@ async def _find_answered(
 async def _keep_answers(
     connection: Connection, commands: Sequence[PlaceOrder], outcomes: Mapping[UUID, Placed | Refused]
 ) -> None:
+    # A key that was disabled decides nothing: the request may come again with a good one.
+    decided = {
+        order_id: outcome
+        for order_id, outcome in outcomes.items()
+        if not (isinstance(outcome, Refused) and isinstance(outcome.error, Unauthorised))
+    }
     answers = [
-        (command.repeatable.key, command.repeatable.answer(outcomes[command.order_id]))
+        (command.repeatable.key, command.repeatable.answer(decided[command.order_id]))
         for command in commands
-        if command.repeatable is not None and command.order_id in outcomes
+        if command.repeatable is not None and command.order_id in decided
     ]
     if answers:
         await keep_answers(connection, answers, at=commands[0].at)

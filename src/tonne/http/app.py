@@ -79,7 +79,8 @@ def create_api(services_running: ServicesRunning, limiter: RateLimiter, *, base_
         logging_config=None,
         request_max_body_size=BODY_BYTES_MAX,
     )
-    door = FrontDoor(Shortcut(app, SHORT_CUT), snapshots=None, limiter=limiter)  # type: ignore[arg-type]
+    in_short = Shortcut(app, SHORT_CUT, {orders.BY_KEY_PATH: orders.get_order_by_idempotency_key})
+    door = FrontDoor(in_short, limiter)
     return door
 
 

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
+from litestar import Router
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Components, Example, SecurityScheme, Server, Tag
@@ -25,6 +26,7 @@ from tonne.domain.errors import (
     IdempotencyKeyInUse,
     IdempotencyKeyReused,
     InternalError,
+    NotFound,
     OrderIdempotencyAlreadyExists,
     OrderQuantityInvalid,
     PayloadTooLarge,
@@ -100,7 +102,7 @@ Limit = Annotated[
         name="limit",
         required=False,
         description="How many to return, 1 to 100; 10 unless said otherwise.",
-        pattern="^([1-9][0-9]?|100)$",
+        schema_extra={"pattern": "^([1-9][0-9]?|100)$"},
     ),
 ]
 After = Annotated[
@@ -120,6 +122,24 @@ REQUEST_KEY = {
     "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
     "description": "Makes the request safely repeatable: the same payload is answered with the stored answer and "
     "`Idempotent-Replayed: true`, another payload with 422.",
+}
+PATH_PARAMETERS = {
+    "id": "The object's id.",
+    "slug": "The project's slug.",
+    "idempotency_key": "The key the order was placed with; percent-encode what is not a letter or digit.",
+}
+BODY_EXAMPLES: dict[str, Any] = {
+    "quoteOrderByMass": {"mass": {"amount": "12.07", "unit": "kg"}},
+    "quoteOrderByValue": {"value": "25.00"},
+    "quoteOrderByEstimate": {"estimate_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e11"},
+    "createOrderByMass": {"mass": {"amount": "12.07", "unit": "kg"}, "idempotency_key": "invoice-1042"},
+    "createOrderByValue": {"value": "25.00", "metadata": {"invoice": "1042"}},
+    "createOrderByEstimate": {"estimate_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e11"},
+    "putBundleSelection": [
+        {"bundle_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e12", "percentage": 95},
+        {"bundle_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e13", "percentage": "5"},
+    ],
+    "createElectricityEstimate": {"consumption": {"amount": "1200", "unit": "kWh"}, "country_code": "DEU"},
 }
 METADATA_FILTER = {
     "name": "metadata",
@@ -171,10 +191,14 @@ def openapi_config(base_url: str) -> OpenAPIConfig:
             }
         ),
         security=[{"api_key": []}],
-        # Litestar serves its own document here; the completed one is at /v1/openapi.json.
-        path="/v1/openapi",
+        # Litestar's own pages load their scripts from elsewhere; ours are /v1/openapi.json and /docs.
+        openapi_router=Router("/v1/openapi", route_handlers=[], guards=[_closed], include_in_schema=False),
         use_handler_docstrings=True,
     )
+
+
+def _closed(*_: object) -> None:
+    raise NotFound
 
 
 def completed(document: dict[str, Any]) -> dict[str, Any]:
@@ -206,7 +230,6 @@ def _either_mass_or_bundle_masses() -> dict[str, Any]:
                 "properties": {"bundle_masses": {"not": null}, "mass": null, "bundle_selection": null},
             },
         ],
-        "examples": [{"mass": {"amount": "12.07", "unit": "kg"}}],
     }
 
 
@@ -222,6 +245,11 @@ def _complete(operation: dict[str, Any]) -> None:
     }
     for status, answer in operation["responses"].items():
         answer["headers"] = answer.get("headers", {}) | headers
+        if status == "401":
+            answer["headers"]["WWW-Authenticate"] = {
+                "schema": {"type": "string", "const": "Bearer"},
+                "description": "How to say who you are.",
+            }
         if status in ("429", "503"):
             answer["headers"]["Retry-After"] = {
                 "schema": {"type": "integer", "minimum": 1},
@@ -233,8 +261,14 @@ def _complete(operation: dict[str, Any]) -> None:
         parameter["schema"].pop("oneOf", None)
         parameter["schema"].setdefault("type", "string")
         parameter["schema"].pop("description", None)
+        if parameter["in"] == "path":
+            parameter["description"] = PATH_PARAMETERS[parameter["name"]]
+            parameter["schema"] = {"type": "string"}
     if operation["operationId"] == "listOrders":
         parameters.append(METADATA_FILTER)
+    example = BODY_EXAMPLES.get(operation["operationId"])
+    if example is not None:
+        operation["requestBody"]["content"]["application/json"]["examples"] = {"one": {"value": example}}
     if "422" in operation["responses"]:
         parameters.append(REQUEST_KEY)
     parameters.extend(

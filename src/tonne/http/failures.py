@@ -56,12 +56,11 @@ def _of_litestar(raised: HTTPException, scope: Scope) -> TonneError:
 
 
 def _allowed_methods(app: Litestar, path: str) -> list[str]:
-    # Litestar says that a method is not allowed, but not which are.
-    methods: set[str] = set()
-    for route in app.routes:
-        if isinstance(route, HTTPRoute) and _pattern(route.path).fullmatch(path):
-            methods |= set(route.methods)
-    return sorted(methods)
+    # Litestar says that a method is not allowed, but not which are. As it does, a path without parameters goes first.
+    path = path.rstrip("/") or "/"
+    matching = [r for r in app.routes if isinstance(r, HTTPRoute) and _pattern(r.path).fullmatch(path)]
+    exact = [route for route in matching if route.path == path]
+    return sorted({method for route in exact or matching for method in route.methods})
 
 
 @cache

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
 
 from tonne.domain.accounts import ApiKey, Caller, Directory
 from tonne.domain.api_keys import hash_api_key, is_well_formed
-from tonne.domain.errors import ApiVersionInvalid, TonneError, Unauthorised
+from tonne.domain.errors import AccountScopeIncorrect, ApiVersionInvalid, TonneError, Unauthorised
 from tonne.http.answers import error_answer
 from tonne.http.rate_limits import RateLimiter, headers
 from tonne.http.wire.common import read_id
@@ -20,6 +20,7 @@ API_VERSIONS = frozenset({b"2024-08-08"})
 API_VERSION = b"2024-08-08"
 # Below /v1, the description of the API itself is the one thing that needs no key.
 OPEN_PATHS = frozenset({"/v1/openapi.json"})
+ACCOUNT_HEADERS = frozenset({b"lune-account", b"tonne-account"})
 CALLER = "tonne.caller"
 SNAPSHOT = "tonne.snapshot"
 REQUEST_ID = "tonne.request_id"
@@ -30,8 +31,9 @@ class FrontDoor:
     """An ASGI application around the API's: it lets callers in, or answers for it."""
 
     app: ASGIApp
-    snapshots: SnapshotKeeper
     limiter: RateLimiter
+    # Handed over when the services are up, before the first request.
+    snapshots: SnapshotKeeper = field(init=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -48,7 +50,8 @@ class FrontDoor:
             await send(message)
 
         path = scope["path"]
-        if path.startswith("/v1/") and path not in OPEN_PATHS:
+        # The router takes doubled slashes for one: they must not lead around this door.
+        if (path.startswith("/v1/") or "//" in path) and path not in OPEN_PATHS:
             try:
                 self._let_in(scope, common)
             except TonneError as error:
@@ -74,7 +77,7 @@ class FrontDoor:
         if version is not None and version not in API_VERSIONS:
             raise ApiVersionInvalid
         scope[SNAPSHOT] = snapshot  # type: ignore[literal-required]
-        scope[CALLER] = _caller(key, sent, self.snapshots)  # type: ignore[literal-required]
+        scope[CALLER] = _caller(key, scope, snapshot.directory)  # type: ignore[literal-required]
 
     def _limit(self, key: ApiKey, common: list[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
         try:
@@ -109,10 +112,12 @@ def _find_key(authorization: bytes | None, directory: Directory) -> ApiKey:
         raise Unauthorised("This is no API key of this service: check that it was copied whole.") from None
 
 
-def _caller(key: ApiKey, sent: dict[bytes, bytes], snapshots: SnapshotKeeper) -> Caller:
-    acting_for = sent.get(b"lune-account", sent.get(b"tonne-account"))
-    directory = snapshots.current.directory
-    if acting_for is None:
+def _caller(key: ApiKey, scope: Scope, directory: Directory) -> Caller:
+    named = {value for name, value in scope["headers"] if name in ACCOUNT_HEADERS}
+    if not named:
         return directory.caller(key, None)
-    text = acting_for.decode("latin-1")
+    if len(named) > 1:
+        # Guessing which of them is meant could buy for the wrong one.
+        raise AccountScopeIncorrect
+    text = named.pop().decode("latin-1")
     return directory.caller(key, read_id(text) or text)

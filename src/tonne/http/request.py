@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 from urllib.parse import parse_qsl
 
@@ -133,13 +133,13 @@ def read_time(text: str, name: str) -> datetime:
     """
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None or not text.isascii():
-        raise ValidationFailed.at(
-            name, 'must be an RFC 3339 time with its offset, such as "2026-01-31T09:30:00Z"'
-        )
-    return at
+        if at.tzinfo is not None and text.isascii():
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValidationFailed.at(
+        name, 'must be an RFC 3339 time with its offset, such as "2026-01-31T09:30:00Z"'
+    )
 
 
 def _refuse_other_media_types(headers: Iterable[tuple[bytes, bytes]]) -> None:

@@ -6,7 +6,7 @@ same answers. It only costs more: docs/decisions/0007.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -18,26 +18,31 @@ from tonne.http.answers import EncodedAnswer, error_answer
 from tonne.http.failures import error_for
 from tonne.http.request import ApiRequest
 
-Operation = Callable[[ApiRequest, Any], Awaitable[EncodedAnswer[Any]]]
+Operation = Callable[..., Awaitable[EncodedAnswer[Any]]]
 
 
 @dataclass(slots=True)
 class Shortcut:
-    """An ASGI application in front of Litestar; `handlers` take a request and its body, and give an encoded answer."""
+    """An ASGI application in front of Litestar.
+
+    `posts` are operations that take a request and its body, `gets_below` those that take all of the path below a prefix
+    as it is (the router would trim and join its slashes). Each gives an encoded answer.
+    """
 
     app: Litestar
-    handlers: Iterable[HTTPRouteHandler]
-    _operations: dict[tuple[str, str], HTTPRouteHandler] = field(default_factory=dict)
+    posts: Iterable[HTTPRouteHandler]
+    gets_below: Mapping[str, HTTPRouteHandler]
+    _posts: dict[str, HTTPRouteHandler] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        chosen = {handler.fn for handler in self.handlers}
+        chosen = {handler.fn for handler in self.posts}
         for route in self.app.routes:
             for handler in getattr(route, "route_handlers", ()):
                 if handler.fn in chosen:
-                    self._operations["POST", route.path] = handler
+                    self._posts[route.path] = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        handler = self._operations.get((scope.get("method", ""), scope.get("path", "")))  # type: ignore[arg-type]
+        handler = self._find(scope)
         if handler is None:
             await self.app(scope, receive, send)
             return
@@ -45,8 +50,22 @@ class Shortcut:
         scope["route_handler"] = handler
         scope.setdefault("state", {})
         request = ApiRequest(scope, receive, send)
+        operation = cast("Operation", handler.fn)
         try:
-            answer = await cast("Operation", handler.fn)(request, await request.json())
+            if scope["method"] == "POST":  # type: ignore[typeddict-item]
+                answer = await operation(request, await request.json())
+            else:
+                answer = await operation(request)
         except Exception as error:  # noqa: BLE001 -- what Litestar would do: every error has an answer
             answer = error_answer(error_for(error, scope), path=scope["path"])
         await answer.as_asgi(scope, receive, send)
+
+    def _find(self, scope: Scope) -> HTTPRouteHandler | None:
+        method = scope.get("method")
+        if method == "POST":
+            return self._posts.get(scope["path"])
+        if method == "GET":
+            for prefix, handler in self.gets_below.items():
+                if scope["path"].startswith(prefix):
+                    return handler
+        return None

@@ -15,7 +15,8 @@ import msgspec.inspect
 from tonne.domain.errors import ValidationFailed
 
 DEPTH_MAX = 32
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# What decides the depth of a place: quotes, brackets, and escapes, which may hide either.
+_TOKEN = re.compile(rb"""\\.|["{}\[\]]""", re.DOTALL)
 _PATH = re.compile(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]")
 _JSON_NAMES = {
     "str": "a string",
@@ -59,12 +60,15 @@ def _refuse_deep_nesting(body: bytes) -> None:
     if body.count(b"{") + body.count(b"[") <= DEPTH_MAX:
         return
     depth = 0
-    for character in _STRING.sub(b"", body):
-        if character in b"{[":
+    in_string = False
+    for token in _TOKEN.findall(body):
+        if token == b'"':
+            in_string = not in_string
+        elif not in_string and token in b"{[":
             depth += 1
             if depth > DEPTH_MAX:
                 raise ValidationFailed.at("", f"the body must not nest deeper than {DEPTH_MAX} levels")
-        elif character in b"}]":
+        elif not in_string and token in b"}]":
             depth -= 1
 
 
@@ -98,7 +102,7 @@ _STRICT = json.JSONDecoder(
 
 def _refuse_nul(body: bytes) -> None:
     # PostgreSQL's text holds every character but this one. Looked for only where it can be: unescaped it is no JSON.
-    if b"\\u0000" in body and any("\x00" in text for text in _strings(json.loads(body))):
+    if b"\\u0000" in body and any("\x00" in text for text in _strings(json.loads(body, parse_int=len))):
         raise ValidationFailed.at("", "strings must not contain NUL (\\u0000)")
 
 

@@ -100,6 +100,17 @@ async def disable_key(connection: Connection, key: ApiKey, *, at: datetime) -> b
     return bool(status == "UPDATE 1")
 
 
+async def key_is_enabled(connection: Connection, key: ApiKey) -> bool:
+    """Whether a key still opens anything: asked again by whoever writes, since memory may be a moment old."""
+    return bool(
+        await connection.fetchval(
+            "SELECT EXISTS (SELECT FROM api_keys WHERE organisation_id = $1 AND key_id = $2 AND disabled_at IS NULL)",
+            key.organisation_id,
+            key.key_id,
+        )
+    )
+
+
 async def set_suspended(connection: Connection, account: Account, *, at: datetime | None) -> bool:
     """Suspend an account as of `at`, or let it order again with None; False where it was so before."""
     status = await connection.execute(

@@ -62,7 +62,5 @@ async def put_bundle_selection(request: ApiRequest, data: JSONBody[BundleSelecti
     """Set the account's own selection; orders that name none will use it."""
     selection = read_selection(data, pointer="")
     assert selection is not None
-    await select_bundles(
-        request.services.pool, selection, account=request.account, catalogue=request.catalogue
-    )
+    await select_bundles(request.services.pool, selection, caller=request.caller, catalogue=request.catalogue)
     return [choice_body(choice) for choice in selection]

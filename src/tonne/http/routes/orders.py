@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Annotated, Any
-from urllib.parse import unquote_to_bytes
 
 from litestar import Response, get, post
 from litestar.params import JSONBody, QueryParameter
@@ -41,7 +40,7 @@ from tonne.storage.idempotent_requests import RequestKey, StoredAnswer
 from tonne.storage.orders import OrderFilter, find_order, find_order_by_idempotency_key, list_orders
 
 TAGS = ["Orders"]
-BY_KEY_PATH = b"/v1/orders/by-idempotency-key/"
+BY_KEY_PATH = "/v1/orders/by-idempotency-key/"
 
 
 @post(
@@ -185,12 +184,8 @@ async def get_order_certificate(request: ApiRequest) -> bytes:
 )
 async def get_order_by_idempotency_key(request: ApiRequest) -> Response[OrderBody]:
     """Get an order by the idempotency_key it was placed with: any characters, percent-encoded."""
-    # Read from the path as it was sent: decoded, a key with an encoded slash could not be told from two segments.
-    sent = request.scope["raw_path"].partition(b"?")[0]
-    try:
-        key = unquote_to_bytes(sent.removeprefix(BY_KEY_PATH)).decode()
-    except UnicodeDecodeError:
-        raise NotFound from None
+    # All that follows is the key, slashes too: taken from the whole path, since the router trims them.
+    key = request.scope["path"].removeprefix(BY_KEY_PATH)
     if "\x00" in key:
         raise NotFound
     async with request.services.pool.acquire(timeout=5) as connection:

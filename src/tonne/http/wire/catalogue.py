@@ -63,13 +63,13 @@ class ProjectBody(ProjectSummary, frozen=True, kw_only=True):
     """A carbon project with the bundles it is sold in."""
 
     bundles: list[BundleName]
-    impact_summary: Any | None = None
-    datasets: Any | None = None
-    quality_assessment: Any | None = None
-    links_and_news: Any | None = None
-    carbon_credits: Any | None = None
-    timeline: Any | None = None
-    carbon_storage_over_time: Any | None = None
+    impact_summary: Any | None
+    datasets: Any | None
+    quality_assessment: Any | None
+    links_and_news: Any | None
+    carbon_credits: Any | None
+    timeline: Any | None
+    carbon_storage_over_time: Any | None
 
 
 class BundleBody(msgspec.Struct, frozen=True):
@@ -156,7 +156,17 @@ def project_body(project: Project, bundles: Iterable[Bundle]) -> ProjectBody:
         for bundle in bundles
         if project.project_id in bundle.project_ids
     ]
-    return ProjectBody(**_facts(project), bundles=sold_in)
+    return ProjectBody(
+        **_facts(project),
+        bundles=sold_in,
+        impact_summary=None,
+        datasets=None,
+        quality_assessment=None,
+        links_and_news=None,
+        carbon_credits=None,
+        timeline=None,
+        carbon_storage_over_time=None,
+    )
 
 
 def _facts(project: Project) -> dict[str, Any]:

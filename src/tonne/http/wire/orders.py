@@ -217,7 +217,7 @@ class OrderBody(msgspec.Struct, frozen=True):
     public_certificate_url: Annotated[
         str | None, Meta(description="URL of the proof page; null until complete.")
     ]
-    metadata: dict[str, str] | None
+    metadata: dict[str, str]
     offset_link_id: str | None
     email: str | None
     account_id: Id
@@ -261,7 +261,7 @@ def order_body(order: Order, catalogue: Catalogue) -> OrderBody:
         projects=[],
         certificate=None,
         public_certificate_url=None,
-        metadata=None if order.metadata is None else dict(order.metadata),
+        metadata=dict(order.metadata or {}),
         offset_link_id=None,
         email=None,
         account_id=str(order.account_id),

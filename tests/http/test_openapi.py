@@ -1,0 +1,353 @@
+"""The OpenAPI description says what the contract says, and the documentation page needs no other host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+import schemathesis
+from schemathesis.core.result import Ok
+from tests.support import Service
+
+from tonne.domain.errors import declared_errors
+from tonne.http.documentation import EVERYWHERE
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+OPERATIONS = {
+    "POST /v1/orders/by-mass", "POST /v1/orders/by-value", "POST /v1/orders/by-estimate", "GET /v1/orders",
+    "GET /v1/orders/{id}", "GET /v1/orders/{id}/certificate",
+    "GET /v1/orders/by-idempotency-key/{idempotency_key}", "POST /v1/orders/by-mass/quote",
+    "POST /v1/orders/by-value/quote", "POST /v1/orders/by-estimate/quote", "GET /v1/bundles",
+    "GET /v1/bundles/{id}", "GET /v1/projects", "GET /v1/projects/{id}", "GET /v1/projects/by-slug/{slug}",
+    "GET /v1/bundle-selections", "PUT /v1/bundle-selections", "GET /v1/accounts/me",
+    "POST /v1/estimates/electricity", "GET /v1/estimates/electricity/{id}",
+}  # fmt: skip
+BODY = {"validation_error", "payload_too_large", "unsupported_media_type"}
+SELECTION = {
+    "bundle_selection_bundle_invalid", "bundle_selection_ratios_invalid",
+    "bundle_selection_ratios_invalid_format",
+}  # fmt: skip
+PRICED = BODY | SELECTION | {"order_quantity_invalid", "exchange_rate_not_found"}
+ORDERED = PRICED | {
+    "account_suspended", "order_idempotency_already_exists", "idempotency_key_in_use", "idempotency_key_reused",
+}  # fmt: skip
+PAGED = {"validation_error", "pagination_limit_invalid"}
+# Beside those that every operation may answer with.
+OWN_ERRORS = {
+    "POST /v1/orders/by-mass": ORDERED,
+    "POST /v1/orders/by-value": ORDERED | {"order_value_invalid"},
+    "POST /v1/orders/by-estimate": ORDERED | {"estimate_not_found", "estimate_order_already_placed"},
+    "GET /v1/orders": PAGED | {"id_invalid"},
+    "GET /v1/orders/{id}": {"not_found"},
+    "GET /v1/orders/{id}/certificate": {"not_found"},
+    "GET /v1/orders/by-idempotency-key/{idempotency_key}": {"not_found"},
+    "POST /v1/orders/by-mass/quote": PRICED,
+    "POST /v1/orders/by-value/quote": PRICED | {"order_value_invalid"},
+    "POST /v1/orders/by-estimate/quote": PRICED | {"estimate_not_found"},
+    "GET /v1/bundles": PAGED | {"bundle_id_invalid", "exchange_rate_not_found"},
+    "GET /v1/bundles/{id}": {"not_found", "exchange_rate_not_found"},
+    "GET /v1/projects": PAGED | {"id_invalid"},
+    "GET /v1/projects/{id}": {"not_found"},
+    "GET /v1/projects/by-slug/{slug}": {"not_found"},
+    "GET /v1/bundle-selections": set(),
+    "PUT /v1/bundle-selections": BODY | SELECTION,
+    "GET /v1/accounts/me": set(),
+    "POST /v1/estimates/electricity": BODY
+    | SELECTION
+    | {"estimate_idempotency_already_exists", "idempotency_key_reused"},
+    "GET /v1/estimates/electricity/{id}": {"not_found"},
+}
+ORDER = {
+    "id", "idempotency_key", "type", "status", "currency", "offset_cost", "commission", "total_cost", "quantity",
+    "requested_quantity", "requested_value", "estimate_id", "payment_method", "created_at", "bundles", "projects",
+    "certificate", "public_certificate_url", "metadata", "offset_link_id", "email", "account_id", "mode",
+    "beneficiary", "status_history",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def document(service: Service) -> dict[str, Any]:
+    """The description, got without a key."""
+    answer = httpx.get(f"{service.base_url}/v1/openapi.json", trust_env=False)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+@pytest.fixture(scope="module")
+def operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The operations by method and path."""
+    return {
+        f"{method.upper()} {path}": operation
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def under(node: Any, pointer: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object of a document, with the place it is at."""
+    if isinstance(node, dict):
+        yield pointer, node
+    for name, child in node.items() if isinstance(node, dict) else enumerate(node):
+        if isinstance(child, dict | list):
+            yield from under(child, f"{pointer}/{name}")
+
+
+def validator(schema: Any, document: dict[str, Any]) -> jsonschema_rs.Validator:
+    return jsonschema_rs.Draft202012Validator(
+        {"$schema": DRAFT, "allOf": [schema], "components": document["components"]}, validate_formats=True
+    )
+
+
+# The document.
+
+
+def test_the_description_is_openapi_3_1_that_a_client_can_load(document: dict[str, Any]) -> None:
+    assert re.fullmatch(r"3\.1\.\d", document["openapi"])
+    assert document["info"]["title"] == "Tonne"
+    assert document["info"]["description"]
+    found = list(schemathesis.openapi.from_dict(document).get_all_operations())
+    assert {each.ok().label for each in found if isinstance(each, Ok)} == OPERATIONS
+    assert len(found) == len(OPERATIONS)
+
+
+def test_every_operation_that_is_due_exists_and_no_other(operations: dict[str, Any]) -> None:
+    assert set(operations) == OPERATIONS == set(OWN_ERRORS)
+
+
+def test_every_schema_is_json_schema(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        assert jsonschema_rs.meta.is_valid({"$schema": DRAFT, **schema}), name
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    for pointer, node in under(document):
+        if isinstance(node.get("$ref"), str):
+            _, _, name = node["$ref"].partition("#/components/schemas/")
+            assert name in document["components"]["schemas"], pointer
+
+
+def test_the_server_is_this_one(service: Service, document: dict[str, Any]) -> None:
+    assert [server["url"] for server in document["servers"]] == [service.base_url]
+
+
+def test_a_bearer_key_is_needed_everywhere(document: dict[str, Any], operations: dict[str, Any]) -> None:
+    (name,) = [name for requirement in document["security"] for name in requirement]
+    scheme = document["components"]["securitySchemes"][name]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    assert not any("security" in operation for operation in operations.values())
+
+
+# Descriptions, errors, examples.
+
+
+def test_every_operation_says_what_it_does(document: dict[str, Any], operations: dict[str, Any]) -> None:
+    ids = [operation["operationId"] for operation in operations.values()]
+    assert len(set(ids)) == len(ids)
+    tags = {tag["name"] for tag in document["tags"]}
+    for name, operation in operations.items():
+        assert operation["summary"], name
+        assert operation["description"], name
+        assert operation["tags"], name
+        assert set(operation["tags"]) <= tags, name
+        assert all(answer["description"] for answer in operation["responses"].values()), name
+
+
+def test_every_parameter_says_what_it_is(operations: dict[str, Any]) -> None:
+    missing = [
+        f"{name}: {parameter['name']}"
+        for name, operation in operations.items()
+        for parameter in operation["parameters"]
+        if not parameter.get("description")
+    ]
+    assert missing == []
+
+
+def test_no_format_narrows_what_a_path_takes(operations: dict[str, Any]) -> None:
+    # An idempotency key is any text; a client that checked it to be a URI would refuse good ones.
+    operation = operations["GET /v1/orders/by-idempotency-key/{idempotency_key}"]
+    (key,) = [parameter for parameter in operation["parameters"] if parameter["in"] == "path"]
+    assert "format" not in key["schema"]
+    assert key["schema"]["type"] == "string"
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS))
+def test_an_operation_describes_every_error_it_can_answer_with(operations: dict[str, Any], name: str) -> None:
+    statuses = {error.code: str(error.http_status.value) for error in declared_errors()}
+    described = {
+        (status, example["value"]["error"]["error_code"])
+        for status, answer in operations[name]["responses"].items()
+        if status != "200"
+        for example in answer["content"]["application/json"]["examples"].values()
+    }
+    codes = OWN_ERRORS[name] | {error.code for error in EVERYWHERE}
+    assert described == {(statuses[code], code) for code in codes}
+    for status, code in described:
+        assert f"`{code}`" in operations[name]["responses"][status]["description"]
+
+
+def test_every_declared_error_is_described_somewhere_but_the_405_that_is_no_operations() -> None:
+    codes = set().union(*OWN_ERRORS.values()) | {error.code for error in EVERYWHERE}
+    assert {error.code for error in declared_errors()} - codes == {"method_not_allowed"}
+
+
+def test_every_answer_describes_the_headers_it_has(operations: dict[str, Any]) -> None:
+    for operation in operations.values():
+        for status, answer in operation["responses"].items():
+            expected = {"X-Request-Id", "Lune-Version", "RateLimit-Policy", "RateLimit"}
+            if status in ("429", "503"):
+                expected |= {"Retry-After"}
+            if status == "401":
+                expected |= {"WWW-Authenticate"}
+            assert expected <= set(answer["headers"])
+
+
+def test_every_example_is_what_its_schema_says(document: dict[str, Any]) -> None:
+    shown = 0
+    for pointer, node in under(document):
+        schema = node.get("schema", node)
+        examples = node.get("examples", [])
+        values = (
+            [example["value"] for example in examples.values()]
+            if isinstance(examples, dict)
+            else list(examples)
+        )
+        if isinstance(node.get("properties"), dict) and "examples" in node["properties"]:
+            continue
+        for value in values:
+            assert validator({k: v for k, v in schema.items() if k != "examples"}, document).is_valid(
+                value
+            ), pointer
+            shown += 1
+    assert shown > 100
+
+
+def test_every_request_body_has_an_example_to_start_from(
+    document: dict[str, Any], operations: dict[str, Any]
+) -> None:
+    for name, operation in operations.items():
+        for media in operation.get("requestBody", {}).get("content", {}).values():
+            schema = media["schema"]
+            if "$ref" in schema:
+                schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+            properties = schema.get("properties", {}).values()
+            assert (
+                "examples" in media
+                or "examples" in schema
+                or any("examples" in text for text in map(str, [schema, *properties]))
+            ), name
+
+
+# Shapes.
+
+
+def test_an_order_is_described_with_the_contracts_properties_none_of_them_optional(
+    document: dict[str, Any],
+) -> None:
+    order = document["components"]["schemas"]["OrderBody"]
+    assert set(order["properties"]) == ORDER
+    assert set(order["required"]) == ORDER
+
+
+def test_answers_never_omit_a_property(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        if name.endswith(("Body", "Page", "Summary")) and name not in ("MassBody", "ConsumptionBody"):
+            assert set(schema["required"]) == set(schema["properties"]), name
+
+
+def test_requests_take_no_property_that_is_not_described(document: dict[str, Any]) -> None:
+    for name, schema in document["components"]["schemas"].items():
+        if name.startswith(("Create", "QuoteBy")) or name in ("MassBody", "BundleChoice", "BundleMass"):
+            assert schema["additionalProperties"] is False, name
+
+
+@pytest.mark.parametrize(
+    ("schema", "body", "fits"),
+    [
+        ("CreateOrderByMass", {"mass": {"amount": "1", "unit": "kg"}}, True),
+        ("CreateOrderByMass", {"mass": {"amount": 1, "unit": "kg"}}, False),
+        ("CreateOrderByMass", {"mass": {"amount": "1", "unit": "lb"}}, False),
+        ("CreateOrderByMass", {"mass": {"amount": "-1", "unit": "kg"}}, False),
+        ("CreateOrderByMass", {"mass": {"amount": "٣", "unit": "kg"}}, False),
+        ("CreateOrderByMass", {}, False),
+        ("CreateOrderByMass", {"mass": None}, False),
+        ("QuoteByMass", {"mass": {"amount": "1", "unit": "kg"}, "metadata": {}}, False),
+        ("CreateOrderByValue", {"value": "1", "metadata": {"a": "b"}}, True),
+        ("CreateOrderByValue", {"value": "1", "metadata": {"a": 1}}, False),
+        ("CreateOrderByValue", {"value": "1", "idempotency_key": "k" * 100}, True),
+        ("CreateOrderByValue", {"value": "1", "idempotency_key": "k" * 101}, False),
+        ("CreateOrderByValue", {"value": "1", "idempotency_key": ""}, False),
+        ("CreateOrderByValue", {"value": "1", "bundle_selection": []}, False),
+        ("BundleChoice", {"bundle_id": "x", "percentage": 100}, True),
+        ("BundleChoice", {"bundle_id": "x", "percentage": "33.33"}, True),
+        ("BundleChoice", {"bundle_id": "x", "percentage": 33.33}, False),
+        ("BundleChoice", {"bundle_id": "x", "percentage": True}, False),
+    ],
+)
+def test_the_schemas_refuse_what_the_service_refuses(
+    document: dict[str, Any], schema: str, body: Any, *, fits: bool
+) -> None:
+    described = {"$ref": f"#/components/schemas/{schema}"}
+    assert validator(described, document).is_valid(body) is fits
+
+
+# The page.
+
+
+class Links(HTMLParser):
+    """Collects what a page loads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value for name, value in attrs if name in ("src", "href", "action", "data") and value]
+
+
+def test_the_documentation_page_and_all_it_loads_come_from_this_server(service: Service) -> None:
+    with httpx.Client(base_url=service.base_url, trust_env=False) as anyone:
+        page = anyone.get("/docs")
+        assert page.status_code == 200
+        assert page.headers["content-type"].startswith("text/html")
+        assert not re.search(r"(https?:)?//[a-z]", page.text)
+        links = Links()
+        links.feed(page.text)
+        assets = [link for link in links.found if not link.startswith("data:")]
+        assert len(assets) >= 2
+        for asset in assets:
+            assert asset.startswith("/")
+            answer = anyone.get(asset)
+            assert answer.status_code == 200
+            expected = "text/css" if asset.endswith(".css") else "text/javascript"
+            assert answer.headers["content-type"].startswith(expected)
+            if asset.endswith(".css"):
+                assert not re.search(r"@import|url\(['\"]?(https?:)?//", answer.text)
+        assert '"/v1/openapi.json"' in page.text
+
+
+def test_the_licence_of_the_pages_assets_is_served_with_them(service: Service) -> None:
+    answer = httpx.get(f"{service.base_url}/docs/LICENSE", trust_env=False)
+    assert answer.status_code == 200
+    assert "Apache License" in answer.text
+
+
+def test_the_root_is_the_documentation_too(service: Service) -> None:
+    root, docs = (httpx.get(service.base_url + path, trust_env=False) for path in ("/", "/docs"))
+    assert root.content == docs.content
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "/swagger", "/redoc", "/scalar", "/elements", "/rapidoc", "/openapi.json"]
+)
+def test_there_is_no_other_documentation_page_that_would_load_from_elsewhere(
+    service: Service, path: str
+) -> None:
+    with service.client() as client:
+        assert client.get(f"/openapi{path}").status_code == 404
