@@ -51,7 +51,7 @@ ROWS = (
     ("CPU of the load, µs an order", "generator_cpu_us", 0),
     ("other work meanwhile, cores", "other_work_cores", 2),
 )
-# Above this the figures say more about the other work; the plain service, which switches more, suffers more from it.
+# Above this the figures are those of a busy machine.
 OTHER_WORK_CORES_MAX = 0.2
 # What is different about the same order in two services.
 OWN = ("id", "created_at", "status_history")
@@ -356,8 +356,8 @@ def _print(found: dict[str, Any]) -> None:
     other_work = max(service["loaded"]["other_work_cores"] for service in services.values())
     if other_work > OTHER_WORK_CORES_MAX:
         console.print(
-            f"[bold]Other work took {other_work:.1f} cores meanwhile.[/bold] It slows the plain service down more, which "
-            "makes the ratio too high: measure on a quiet machine."
+            f"[bold]Other work took {other_work:.1f} cores meanwhile[/bold], so a quiet machine would show other "
+            "figures, and perhaps another ratio."
         )
     shown = ", ".join(f"{name} {value}" for name, value in found["durability"].items())
     console.print(

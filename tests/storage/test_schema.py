@@ -6,9 +6,10 @@ import threading
 
 import asyncpg
 import pytest
+from alembic.script import ScriptDirectory
 from tests.support import on_connection
 
-from tonne.storage.schema import newest_revision, upgrade_schema
+from tonne.storage.schema import MIGRATIONS, newest_revision, upgrade_schema
 
 CATALOGUE = {"projects", "lots", "bundles", "bundle_projects", "default_selection", "exchange_rates"}
 
@@ -79,6 +80,10 @@ def test_every_tenant_table_has_an_organisation(run_sql):
         )
     }
     assert tables <= with_organisation
+
+
+def test_the_newest_revision_is_the_one_alembic_would_go_to():
+    assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == newest_revision()
 
 
 def test_a_second_upgrade_changes_nothing(database_url):

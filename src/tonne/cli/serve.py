@@ -81,7 +81,7 @@ def _listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
     try:
         listener = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        msg = f"Can't serve on {settings.host} port {settings.port}: {error.strerror}. Choose another --port."
+        msg = f"Can't serve on {settings.host} port {settings.port}: {os.strerror(error.errno or 0)}. Choose another --port."
         raise click.ClickException(msg) from None
     listener.set_inheritable(True)
     with listener:

@@ -6,19 +6,10 @@ import asyncio
 from pathlib import Path
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
-from tonne.storage.database import Connection as TonneConnection
+from tonne.storage.database import Connection
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-# Any constant will do; it keeps two processes from migrating one database at the same time.
-_MIGRATION_LOCK = 0x746F6E6E65
 
 
 def upgrade_schema(database_url: str) -> tuple[str | None, str]:
@@ -26,17 +17,21 @@ def upgrade_schema(database_url: str) -> tuple[str | None, str]:
 
     Does nothing, and writes nothing, where the schema is current.
     """
-    return asyncio.run(_upgrade(database_url))
+    before = asyncio.run(_current_revision(database_url))
+    if before != newest_revision():
+        # Imported when there is something to do: it takes longer than all else at the start of the service.
+        from tonne.storage.upgrade import upgrade  # noqa: PLC0415
+
+        before = asyncio.run(upgrade(database_url))
+    return before, newest_revision()
 
 
 def newest_revision() -> str:
-    """The revision this version of the code needs."""
-    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    assert head is not None
-    return head
+    """The revision this version of the code needs: migrations' files begin with theirs, counting up."""
+    return max(path.stem.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-async def current_revision(connection: TonneConnection) -> str | None:
+async def current_revision(connection: Connection) -> str | None:
     """The revision a database is at, None for one that has no schema yet."""
     if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
         return None
@@ -44,24 +39,9 @@ async def current_revision(connection: TonneConnection) -> str | None:
     return revision
 
 
-async def _upgrade(database_url: str) -> tuple[str | None, str]:
-    engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(database_url), poolclass=NullPool
-    )
+async def _current_revision(database_url: str) -> str | None:
+    connection = await asyncpg.connect(database_url)
     try:
-        async with engine.begin() as connection:
-            return await connection.run_sync(_upgrade_on)
+        return await current_revision(connection)
     finally:
-        await engine.dispose()
-
-
-def _upgrade_on(connection: Connection) -> tuple[str | None, str]:
-    connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-    before = MigrationContext.configure(connection).get_current_revision()
-    newest = newest_revision()
-    if before != newest:
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    return before, newest
+        await connection.close()
