@@ -50,8 +50,10 @@ def test_check_finds_the_books_in_order(tonne, service):
         ),
         (
             "UPDATE accounts SET sibling_id = account_id WHERE mode = 'live' AND currency = 'ISK'",
-            "UPDATE accounts a SET sibling_id = s.account_id FROM accounts s WHERE a.mode = 'live' "
-            "AND a.currency = 'ISK' AND s.mode = 'test' AND s.currency = 'ISK'",
+            (
+                "UPDATE accounts a SET sibling_id = s.account_id FROM accounts s WHERE a.mode = 'live' "
+                "AND a.currency = 'ISK' AND s.mode = 'test' AND s.currency = 'ISK'"
+            ),
             "live and test accounts come in pairs",
         ),
     ],

@@ -36,7 +36,12 @@ def test_the_readme_s_session_prints_what_it_says(start):
     setup = setup.replace("http://127.0.0.1:8080", served.demo["base_url"])
     script = setup + "".join(f"{command}\necho '{END}'\n" for command, _ in steps)
     ran = subprocess.run(
-        ["bash", "-c", script], capture_output=True, text=True, timeout=120, check=True, cwd=served.data_dir.parent
+        ["bash", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        cwd=served.data_dir.parent,
     )
     printed = ran.stdout.split(END + "\n")[:-1]
     assert [normal(answer) for answer in printed] == [normal(shown) for _, shown in steps]
