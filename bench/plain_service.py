@@ -184,7 +184,7 @@ class OrderBody(Body):
     projects: list[str] = []
     certificate: str | None = None
     public_certificate_url: str | None = None
-    metadata: dict[str, str] | None
+    metadata: dict[str, str]
     offset_link_id: str | None = None
     email: str | None = None
     account_id: UUID
@@ -313,7 +313,7 @@ def to_body(order: OrderRow, quote: Quote, caller: Caller, catalogue: Catalogue)
         requested_quantity=None if quote.requested_tonnes is None else plain(quote.requested_tonnes),
         created_at=created_at,
         bundles=[to_bundle(line, money(line.offset_cost_minor), catalogue) for line in quote.priced.lines],
-        metadata=order.order_metadata,
+        metadata=order.order_metadata or {},
         account_id=order.account_id,
         mode=caller.account.mode,
         beneficiary=order.beneficiary,

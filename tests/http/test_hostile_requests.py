@@ -213,8 +213,10 @@ BODIES = {
         selection(b"[" + b",".join(b'{"bundle_id":"%s"}' % str(uuid4()).encode() for _ in range(1000)) + b"]")
     ),
     "-1 percent": Hostile(percentage(b"-1", b"101")),
-    "101 percent": Hostile(percentage(b"101")),
-    "101 percent in a string": Hostile(percentage(b'"101"')),
+    "101 percent": Hostile(percentage(b"101"), expected=(400, "bundle_selection_ratios_invalid")),
+    "101 percent in a string": Hostile(
+        percentage(b'"101"'), expected=(400, "bundle_selection_ratios_invalid")
+    ),
     "a float for percent": Hostile(percentage(b"99.5", b"0.5")),
     "true for percent": Hostile(percentage(b"true", b"99")),
     "an exponent for percent": Hostile(percentage(b"1e2")),

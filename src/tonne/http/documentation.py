@@ -37,9 +37,10 @@ from tonne.domain.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from tonne.domain.selection import BUNDLES_MAX
 from tonne.http.wire.accounts import AccountBody
 from tonne.http.wire.catalogue import BundleBody, BundlePage, ProjectBody, ProjectPage
-from tonne.http.wire.common import ChoiceBody
+from tonne.http.wire.common import NO_NUL, ChoiceBody
 from tonne.http.wire.errors import ErrorBody, error_body
 from tonne.http.wire.estimates import CreateElectricityEstimate, EstimateBody
 from tonne.http.wire.orders import (
@@ -102,7 +103,7 @@ Limit = Annotated[
         name="limit",
         required=False,
         description="How many to return, 1 to 100; 10 unless said otherwise.",
-        schema_extra={"pattern": "^([1-9][0-9]?|100)$"},
+        schema_extra={"type": "integer", "minimum": 1, "maximum": 100},
     ),
 ]
 After = Annotated[
@@ -147,7 +148,11 @@ METADATA_FILTER = {
     "required": False,
     "style": "deepObject",
     "explode": True,
-    "schema": {"type": "object", "additionalProperties": {"type": "string"}},
+    "schema": {
+        "type": "object",
+        "propertyNames": NO_NUL,
+        "additionalProperties": {"type": "string"} | NO_NUL,
+    },
     "description": "Orders whose metadata has these values: `metadata[key]=value`.",
 }
 
@@ -271,6 +276,17 @@ def _complete(operation: dict[str, Any]) -> None:
         operation["requestBody"]["content"]["application/json"]["examples"] = {"one": {"value": example}}
     if "422" in operation["responses"]:
         parameters.append(REQUEST_KEY)
+        operation["responses"]["200"]["headers"]["Idempotent-Replayed"] = {
+            "schema": {"type": "string", "const": "true"},
+            "description": "This is the stored answer to an earlier request with the same `Idempotency-Key`.",
+        }
+        operation["responses"]["409"]["headers"]["Location"] = {
+            "schema": {"type": "string"},
+            "description": "The object that has this `idempotency_key` already.",
+        }
+    if operation["operationId"] == "putBundleSelection":
+        body = operation["requestBody"]["content"]["application/json"]["schema"]
+        body |= {"minItems": 1, "maxItems": BUNDLES_MAX}
     parameters.extend(
         [
             {

@@ -83,11 +83,12 @@ def _refuse_ambiguity(body: bytes) -> None:
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        shown = twice.encode("unicode_escape").decode()
-        raise ValidationFailed.at("", f"the property {shown[:60]!r} is given twice in one object")
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            shown = name[:60].encode("unicode_escape").decode()
+            raise ValidationFailed.at("", f"the property {shown!r} is given twice in one object")
+        seen.add(name)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -26,7 +26,7 @@ from tonne.http.documentation import ORDERING, WITH_BODY, After, Limit, refusals
 from tonne.http.paging import first_page, read_cursor, read_limit
 from tonne.http.repeatable import answer_to_keep, read_request_key
 from tonne.http.request import ApiRequest, read_time
-from tonne.http.wire.common import read_id
+from tonne.http.wire.common import NO_NUL, read_id
 from tonne.http.wire.orders import (
     CreateOrder,
     CreateOrderByEstimate,
@@ -82,7 +82,11 @@ async def create_order_by_value(
 async def create_order_by_estimate(
     request: ApiRequest, data: JSONBody[CreateOrderByEstimate]
 ) -> Response[OrderBody]:
-    """Order the mass of an emission estimate. An estimate is ordered once."""
+    """Order the mass of an emission estimate, once.
+
+    The order's own bundle selection counts, else the account's: the selection and precision that an estimate was made
+    with are those of the quote inside it only.
+    """
     return await _place(request, data)
 
 
@@ -98,7 +102,10 @@ async def list_account_orders(
     limit: Limit = None,
     after: After = None,
     offset_link_id: Annotated[
-        str | None, QueryParameter(required=False, description="Orders made through this offset link.")
+        str | None,
+        QueryParameter(
+            required=False, description="Orders made through this offset link.", schema_extra=NO_NUL
+        ),
     ] = None,
     status: Annotated[
         str | None,
@@ -122,7 +129,11 @@ async def list_account_orders(
     ] = None,
     project_id: Annotated[
         str | None,
-        QueryParameter(required=False, description="Orders that were allocated credits of this project."),
+        QueryParameter(
+            required=False,
+            description="Orders that were allocated credits of this project.",
+            schema_extra=NO_NUL,
+        ),
     ] = None,
 ) -> Response[OrderPage]:
     """List the account's orders, newest first. Filter by metadata with `metadata[key]=value`."""

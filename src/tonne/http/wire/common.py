@@ -58,7 +58,12 @@ Time = Annotated[
 Id = Annotated[str, Meta(description="Unique identifier.", examples=["0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e11"])]
 BundleId = Annotated[
     str,
-    Meta(min_length=1, max_length=100, description="A bundle's id, see GET /v1/bundles."),
+    Meta(
+        min_length=1,
+        max_length=100,
+        extra_json_schema=NO_NUL,
+        description="A bundle's id, see GET /v1/bundles.",
+    ),
 ]
 IdempotencyKey = Annotated[
     str,
@@ -109,7 +114,7 @@ class BundleChoice(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     bundle_id: BundleId
     percentage: Annotated[
-        Annotated[int, Meta(ge=0, le=100)] | DecimalText | None,
+        Annotated[int, Meta(ge=0, extra_json_schema={"maximum": 100})] | DecimalText | None,
         Meta(
             description="0 to 100: an integer, or a string with at most 2 decimals. Together exactly 100.",
             examples=[95, "33.34"],
@@ -190,10 +195,7 @@ def read_selection(
 def _percentage(value: int | str | None, pointer: str) -> Decimal | None:
     if not isinstance(value, str):
         return None if value is None else Decimal(value)
-    percentage = read_decimal(value, pointer)
-    if percentage > 100:
-        raise ValidationFailed.at(pointer, "must be at most 100")
-    return percentage
+    return read_decimal(value, pointer)
 
 
 def read_value(text: str, pointer: str) -> Decimal:

@@ -67,6 +67,7 @@ class CreateElectricityEstimate(msgspec.Struct, frozen=True, forbid_unknown_fiel
         Meta(
             description="Where it was consumed: ISO 3166-1 alpha-3. Without it the world average is used.",
             examples=["DEU"],
+            extra_json_schema={"pattern": "^[A-Z]{3}$"},
         ),
     ] = None
     name: Name | None = None

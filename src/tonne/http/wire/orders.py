@@ -16,6 +16,7 @@ from tonne.domain.pricing import Line
 from tonne.domain.purchase import ByBundleMasses, ByEstimate, ByMass, ByValue, Purchase
 from tonne.domain.selection import BUNDLES_MAX, refuse_repeated
 from tonne.http.wire.common import (
+    NO_NUL,
     Amount,
     BundleId,
     BundleSelection,
@@ -123,7 +124,13 @@ class QuoteByEstimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What to quote: the mass of an emission estimate."""
 
     estimate_id: Annotated[
-        str, Meta(min_length=1, max_length=100, description="The id of an emission estimate.")
+        str,
+        Meta(
+            min_length=1,
+            max_length=100,
+            extra_json_schema=NO_NUL,
+            description="The id of an emission estimate.",
+        ),
     ]
     bundle_selection: BundleSelection | None = None
     quantity_trunc: QuantityTrunc | None = None
