@@ -37,7 +37,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
     configure_logging(chosen.log_format)
     limiter = RateLimiter(chosen.rate_limit_per_second)
-    return create_api(services_running, limiter, base_url=chosen.base_url)
+    return create_api(services_running, limiter)
 
 
 def _collect_garbage_seldom() -> None:
@@ -61,6 +61,6 @@ async def _services(settings: Settings) -> AsyncIterator[Services]:
         commits: GroupCommit[PlaceOrder, Outcome] = GroupCommit(pool, write)
         async with snapshots.running(), commits.running(), housekeeping(pool, utc_now):
             _collect_garbage_seldom()
-            yield Services(pool, OrderDesk(commits), snapshots, settings.base_url)
+            yield Services(pool, OrderDesk(commits), snapshots)
     finally:
         await pool.close()

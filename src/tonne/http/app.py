@@ -57,7 +57,7 @@ SHORT_CUT = tuple(handler for handler in V1 if handler.http_methods == {"POST"})
 ServicesRunning = Callable[[], AbstractAsyncContextManager[Services]]
 
 
-def create_api(services_running: ServicesRunning, limiter: RateLimiter, *, base_url: str) -> ASGIApp:
+def create_api(services_running: ServicesRunning, limiter: RateLimiter) -> ASGIApp:
     """Assemble the API around services that run as long as it does."""
 
     @asynccontextmanager
@@ -75,7 +75,7 @@ def create_api(services_running: ServicesRunning, limiter: RateLimiter, *, base_
             Exception: _refused,
         },
         lifespan=[lifespan],
-        openapi_config=openapi_config(base_url),
+        openapi_config=openapi_config(),
         logging_config=None,
         request_max_body_size=BODY_BYTES_MAX,
     )

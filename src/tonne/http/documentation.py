@@ -174,13 +174,13 @@ def refusals(*errors: type[TonneError]) -> dict[int, ResponseSpec]:
     }
 
 
-def openapi_config(base_url: str) -> OpenAPIConfig:
+def openapi_config() -> OpenAPIConfig:
     """How Litestar is to describe the API."""
     return OpenAPIConfig(
         title="Tonne",
         version=tonne.__version__,
         description=DESCRIPTION,
-        servers=[Server(url=base_url)],
+        servers=[Server(url="/", description="This service.")],
         tags=[
             Tag("Orders", "Order offsets, read orders back, download certificates."),
             Tag("Quotes", "What an order would cost now. A quote writes nothing."),

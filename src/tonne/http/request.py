@@ -31,7 +31,6 @@ class Services:
     pool: Pool
     desk: OrderDesk
     snapshots: SnapshotKeeper
-    base_url: str
 
 
 class ApiRequest(Request[Caller, Any, State]):
