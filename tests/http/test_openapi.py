@@ -133,8 +133,8 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
             assert name in document["components"]["schemas"], pointer
 
 
-def test_the_server_is_this_one(service: Service, document: dict[str, Any]) -> None:
-    assert [server["url"] for server in document["servers"]] == [service.base_url]
+def test_the_server_is_the_one_the_document_came_from(document: dict[str, Any]) -> None:
+    assert [server["url"] for server in document["servers"]] == ["/"]
 
 
 def test_a_bearer_key_is_needed_everywhere(document: dict[str, Any], operations: dict[str, Any]) -> None:
