@@ -8,7 +8,7 @@ and the fastest that Python has.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from uuid import UUID
@@ -33,11 +33,25 @@ HUNDREDTHS_OF_ALL = 100 * 10**PERCENTAGE_DIGITS
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A bundle at its price for one account; `gross_unit_price` includes the commission."""
+    """A bundle at its price for one account; `gross_unit_price` includes the commission.
+
+    `unit_price_parts` and `gross_unit_price_parts` are the same prices in whole units of 10^-`digits`: worked out once,
+    since an offer is priced with again and again.
+    """
 
     bundle_id: UUID
     unit_price: Decimal
     gross_unit_price: Decimal
+    digits: int = field(init=False, compare=False, repr=False)
+    unit_price_parts: int = field(init=False, compare=False, repr=False)
+    gross_unit_price_parts: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        digits = max(decimals(self.unit_price), decimals(self.gross_unit_price))
+        unit_price_parts, gross_unit_price_parts = _in_units([self.unit_price, self.gross_unit_price], digits)
+        object.__setattr__(self, "digits", digits)
+        object.__setattr__(self, "unit_price_parts", unit_price_parts)
+        object.__setattr__(self, "gross_unit_price_parts", gross_unit_price_parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +159,15 @@ def price_quantities(
         raise OrderQuantityInvalid("Order quantity must be positive.")
     if quantity_grams > QUANTITY_GRAMS_MAX:
         raise OrderQuantityInvalid("Order quantity must be at most 1000000000 tonnes.")
-    digits = max(currency.minor_digits, *(decimals(offer.unit_price) for offer in offers))
-    unit_prices = _in_units([offer.unit_price for offer in offers], digits)
-    gross_unit_prices = _in_units([offer.gross_unit_price for offer in offers], digits)
+    digits = max(currency.minor_digits, *[offer.digits for offer in offers])
     # Price per tonne times grams: with this many of them to a minor unit, exact.
     parts_per_minor = GRAMS_PER_TONNE * power_of_ten(digits - currency.minor_digits)
-    net = [price * grams for price, grams in zip(unit_prices, quantities_grams, strict=True)]
-    gross = sum(price * grams for price, grams in zip(gross_unit_prices, quantities_grams, strict=True))
+    net = []
+    gross = 0
+    for offer, grams in zip(offers, quantities_grams, strict=True):
+        parts = grams * power_of_ten(digits - offer.digits)
+        net.append(offer.unit_price_parts * parts)
+        gross += offer.gross_unit_price_parts * parts
     offset_cost_minor = divide_half_up(sum(net), parts_per_minor)
     total_cost_minor = divide_up(gross, parts_per_minor)
     assert total_cost_minor >= offset_cost_minor, "a gross price is below its net price"
