@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import AsyncIterator, Sequence
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from threading import Thread
 
 from litestar.types import ASGIApp
 
@@ -17,9 +21,11 @@ from tonne.http.rate_limits import RateLimiter
 from tonne.http.request import Services
 from tonne.logs import configure_logging
 from tonne.settings import Settings, read_settings
-from tonne.storage.database import Connection, open_pool
+from tonne.storage.database import open_pool
 from tonne.storage.group_commit import GroupCommit
 from tonne.storage.snapshot import SnapshotKeeper
+
+PARENT_WATCH_SECONDS = 0.5
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -36,8 +42,17 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             yield services
 
     configure_logging(chosen.log_format)
+    if settings is None and chosen.workers > 1:
+        Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     limiter = RateLimiter(chosen.rate_limit_per_second)
     return create_api(services_running, limiter)
+
+
+def _end_with_parent(parent_pid: int) -> None:
+    """End this worker when the process that started it is gone: killed, it could not say goodbye."""
+    while os.getppid() == parent_pid:
+        time.sleep(PARENT_WATCH_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _collect_garbage_seldom() -> None:
@@ -55,10 +70,7 @@ async def _services(settings: Settings) -> AsyncIterator[Services]:
     try:
         snapshots = SnapshotKeeper(pool, settings.database_url, utc_now)
 
-        async def write(connection: Connection, commands: Sequence[PlaceOrder]) -> list[Outcome]:
-            return await place_orders(connection, commands, catalogue=snapshots.current.catalogue)
-
-        commits: GroupCommit[PlaceOrder, Outcome] = GroupCommit(pool, write)
+        commits: GroupCommit[PlaceOrder, Outcome] = GroupCommit(pool, place_orders)
         async with snapshots.running(), commits.running(), housekeeping(pool, utc_now):
             _collect_garbage_seldom()
             yield Services(pool, OrderDesk(commits), snapshots)

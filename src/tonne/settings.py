@@ -19,8 +19,8 @@ class Settings:
     """What the service is told from outside; each is the variable TONNE_<NAME IN CAPITALS>.
 
     `database_url` None means the embedded PostgreSQL below `data_dir`. `rate_limit_per_second` is the default of
-    keys that have none of their own. `log_format` is console or json. `public_url` is what links in answers begin with; without it, the address
-    served on.
+    keys that have none of their own. `log_format` is console or json. `public_url` is the address that is shown to
+    users; without it, the one served on.
     """
 
     data_dir: Path = Path("tonne-data")

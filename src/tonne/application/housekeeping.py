@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from tonne.storage.database import TRANSIENT, Pool
+from tonne.storage.database import Pool
 from tonne.storage.idempotent_requests import forget_answers
 
 ANSWERS_KEPT = timedelta(days=7)
@@ -36,7 +36,7 @@ async def _keep_house(pool: Pool, now: Callable[[], datetime]) -> None:
         try:
             async with pool.acquire(timeout=5) as connection:
                 forgotten = await forget_answers(connection, before=now() - ANSWERS_KEPT, rows_max=ROWS_MAX)
-        except TRANSIENT as error:
+        except Exception as error:  # noqa: BLE001 -- what goes wrong now may go right next time
             log.warning("housekeeping_failed", error=repr(error))
             forgotten = 0
         # A full helping means that there is more.

@@ -14,7 +14,7 @@ from tonne.application.identifiers import new_id
 from tonne.application.open_accounts import NewKey, create_key, open_account_pair, open_organisation
 from tonne.domain.catalogue import Bundle, Project
 from tonne.domain.selection import Choice
-from tonne.storage.accounts import has_organisations, load_directory
+from tonne.storage.accounts import has_organisations, load_directory, lock_for_set_up
 from tonne.storage.catalogue import (
     ExchangeRate,
     Lot,
@@ -35,7 +35,7 @@ DEMO_CURRENCIES = ("USD", "EUR", "ISK")
 async def load_demo(connection: Connection, *, at: datetime) -> list[NewKey] | None:
     """Load the demo into an empty database, in one transaction; None where there is anything in it."""
     async with connection.transaction():
-        await connection.execute("LOCK TABLE organisations, bundles, projects IN SHARE ROW EXCLUSIVE MODE")
+        await lock_for_set_up(connection)
         if await has_organisations(connection) or await has_catalogue(connection):
             return None
         await load_demo_catalogue(connection, at=at)

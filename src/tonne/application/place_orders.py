@@ -22,6 +22,7 @@ from tonne.domain.orders import Order, OrderStatus, OrderType
 from tonne.domain.purchase import ByEstimate, ByValue, Purchase, price_purchase
 from tonne.storage.database import Connection
 from tonne.storage.estimates import find_estimated_tonnes
+from tonne.storage.group_commit import Rerun
 from tonne.storage.idempotent_requests import RequestKey, StoredAnswer, find_answers, keep_answers
 from tonne.storage.orders import (
     WhyNotInserted,
@@ -65,46 +66,43 @@ class RepeatableRequest:
 
 @dataclass(frozen=True, slots=True)
 class PlaceOrder:
-    """One wish to order. The id is given with it, so that carrying it out twice stores one order."""
+    """One wish to order, with all that decides it but the database.
+
+    The id and the catalogue are given with it, so that carrying it out again, after a commit of which nobody knows
+    whether it went through, decides the same and stores one order.
+    """
 
     order_id: UUID
     caller: Caller
     purchase: Purchase
+    catalogue: Catalogue
     at: datetime
     idempotency_key: str | None = None
     metadata: Mapping[str, str] | None = None
     repeatable: RepeatableRequest | None = None
 
 
-async def place_orders(
-    connection: Connection, commands: Sequence[PlaceOrder], *, catalogue: Catalogue
-) -> list[Outcome]:
+async def place_orders(connection: Connection, commands: Sequence[PlaceOrder]) -> list[Outcome]:
     """Price and store many orders in one transaction; one outcome per command, in order."""
     if not any(command.repeatable for command in commands):
         # One insert is a transaction of its own, and all that is written: two round trips are spared.
-        return await _place(connection, commands, catalogue)
+        return await _place(connection, commands)
     async with connection.transaction():
-        return await _place(connection, commands, catalogue)
+        return await _place(connection, commands)
 
 
-async def _place(
-    connection: Connection, commands: Sequence[PlaceOrder], catalogue: Catalogue
-) -> list[Outcome]:
+async def _place(connection: Connection, commands: Sequence[PlaceOrder]) -> list[Outcome]:
     answered = await _find_answered(connection, commands)
     tonnes = await _load_estimates(connection, commands)
     decided: dict[UUID, Order | Refused] = {
-        command.order_id: _decide(command, tonnes, catalogue)
-        for command in commands
-        if command.order_id not in answered
+        command.order_id: _decide(command, tonnes) for command in commands if command.order_id not in answered
     }
     outcomes = await _store(connection, commands, decided)
     await _keep_answers(connection, commands, outcomes)
     return [answered.get(command.order_id) or outcomes[command.order_id] for command in commands]
 
 
-def _decide(
-    command: PlaceOrder, tonnes: Mapping[tuple[UUID, UUID], Decimal], catalogue: Catalogue
-) -> Order | Refused:
+def _decide(command: PlaceOrder, tonnes: Mapping[tuple[UUID, UUID], Decimal]) -> Order | Refused:
     account = command.caller.account
     purchase = command.purchase
     wanted = purchase.wanted
@@ -112,7 +110,7 @@ def _decide(
         known = ByEstimate(wanted.estimate_id, tonnes.get((account.account_id, wanted.estimate_id)))
         purchase = replace(purchase, wanted=known)
     try:
-        quote = price_purchase(purchase, account=account, catalogue=catalogue)
+        quote = price_purchase(purchase, account=account, catalogue=command.catalogue)
     except TonneError as error:
         return Refused(error)
     return Order(
@@ -171,8 +169,10 @@ def _refuse(order: Order, why: WhyNotInserted) -> Placed | Refused:
         return Refused(OrderIdempotencyAlreadyExists(order_id=why.same_key_order_id))
     if why.account_is_suspended:
         return Refused(AccountSuspended())
-    assert why.estimate_is_ordered, "an order was left out for no reason that we know of"
-    return Refused(EstimateOrderAlreadyPlaced())
+    if why.estimate_is_ordered:
+        return Refused(EstimateOrderAlreadyPlaced())
+    # What stood in the way is gone since (the account was resumed): the next attempt goes through.
+    raise Rerun
 
 
 async def _prefer_the_original(

@@ -59,8 +59,9 @@ def serve(
     settings = settings_with(
         host=host, port=port, workers=workers, data_dir=data_dir, database_url=database_url
     )
-    # Asked to end, end in order; left to its default, SIGTERM would skip stopping the database.
-    signal.signal(signal.SIGTERM, _end)
+    # Asked to end, end in order; left to their defaults, these signals would skip stopping the database.
+    for asked in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(asked, _end)
     try:
         with _listening(settings) as (listener, bound), _database(bound) as url:
             known = replace(bound, database_url=url)

@@ -47,7 +47,7 @@ def settings_with(**chosen: Any) -> Settings:
         settings = read_settings()
     except SettingInvalid as error:
         raise click.ClickException(str(error)) from None
-    return replace(settings, **{name: value for name, value in chosen.items() if value is not None})
+    return replace(settings, **{name: value for name, value in chosen.items() if value not in (None, "")})
 
 
 @contextmanager

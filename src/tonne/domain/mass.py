@@ -9,7 +9,7 @@ from enum import StrEnum
 from tonne.domain.decimals import plain, power_of_ten, shifted
 
 GRAMS_PER_TONNE = 10**6
-# Above this the sums of an order could leave 64 bits; mankind emits some forty times as much a year.
+# Mankind emits some forty times as much a year.
 QUANTITY_GRAMS_MAX = 10**9 * GRAMS_PER_TONNE
 _EXPONENTS = {"g": 0, "kg": 3, "t": 6}
 

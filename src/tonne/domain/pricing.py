@@ -28,6 +28,8 @@ from tonne.domain.mass import GRAMS_PER_TONNE, QUANTITY_GRAMS_MAX, MassUnit
 from tonne.domain.money import Currency
 from tonne.domain.selection import PERCENTAGE_DIGITS
 
+# The largest 64-bit integer, which is what the database holds.
+COST_MINOR_MAX = 2**63 - 1
 HUNDREDTHS_OF_ALL = 100 * 10**PERCENTAGE_DIGITS
 
 
@@ -170,6 +172,8 @@ def price_quantities(
         gross += offer.gross_unit_price_parts * parts
     offset_cost_minor = divide_half_up(sum(net), parts_per_minor)
     total_cost_minor = divide_up(gross, parts_per_minor)
+    if total_cost_minor > COST_MINOR_MAX:
+        raise OrderQuantityInvalid("The order costs more than can be written down: order less at a time.")
     assert total_cost_minor >= offset_cost_minor, "a gross price is below its net price"
     costs_minor = split_by_largest_remainder(offset_cost_minor, net)
     lines = tuple(

@@ -197,6 +197,11 @@ async def list_keys(connection: Connection) -> list[KeyRow]:
     ]
 
 
+async def lock_for_set_up(connection: Connection) -> None:
+    """Keep others from opening organisations or filling the catalogue until this transaction ends."""
+    await connection.execute("LOCK TABLE organisations, bundles, projects IN SHARE ROW EXCLUSIVE MODE")
+
+
 async def has_organisations(connection: Connection) -> bool:
     """Whether there is anyone to sell to yet."""
     return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM organisations)"))

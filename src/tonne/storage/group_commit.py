@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -80,7 +80,8 @@ class GroupCommit(Generic[Command, Outcome]):
         finally:
             self._closing = True
             self._arrived.set()
-            await asyncio.gather(*drains)
+            await asyncio.gather(*drains, return_exceptions=True)
+            self._fail(self._queue, ServiceUnavailable())
 
     async def _drain(self) -> None:
         while not (self._closing and not self._queue):
@@ -94,6 +95,7 @@ class GroupCommit(Generic[Command, Outcome]):
     async def _commit(self, batch: list[_Waiting[Command, Outcome]]) -> None:
         try:
             outcomes = await self._write([waiting.command for waiting in batch])
+            assert len(outcomes) == len(batch), "every command has an outcome"
         except TRANSIENT as error:
             log.warning("batch_not_committed", commands=len(batch), error=repr(error))
             self._fail(batch, ServiceUnavailable())
@@ -105,6 +107,10 @@ class GroupCommit(Generic[Command, Outcome]):
             half = len(batch) // 2
             await self._commit(batch[:half])
             await self._commit(batch[half:])
+        except BaseException:
+            # We are being ended: nobody is left waiting.
+            self._fail(batch, ServiceUnavailable())
+            raise
         else:
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 if not waiting.outcome.done():
@@ -121,7 +127,7 @@ class GroupCommit(Generic[Command, Outcome]):
                 await asyncio.sleep(BACKOFF_SECONDS * 2**attempt)
         raise AssertionError
 
-    def _fail(self, batch: Sequence[_Waiting[Command, Outcome]], error: Exception) -> None:
+    def _fail(self, batch: Iterable[_Waiting[Command, Outcome]], error: Exception) -> None:
         for waiting in batch:
             if not waiting.outcome.done():
                 waiting.outcome.set_exception(error)

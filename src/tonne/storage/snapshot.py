@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from time import monotonic
 
 import asyncpg
 import structlog
@@ -45,6 +46,7 @@ class SnapshotKeeper:
     refresh_seconds: float = REFRESH_SECONDS
     current: Snapshot = field(default_factory=Snapshot)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _refreshed_at: float = 0.0
     _listener: asyncpg.Connection | None = None
 
     async def refresh(self) -> None:
@@ -55,6 +57,12 @@ class SnapshotKeeper:
         ):
             catalogue = await load_catalogue(connection, on=self.now().date())
             self.current = Snapshot(catalogue, await load_directory(connection))
+        self._refreshed_at = monotonic()
+
+    @property
+    def age_seconds(self) -> float:
+        """How long ago the database was last read."""
+        return monotonic() - self._refreshed_at
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -81,7 +89,7 @@ class SnapshotKeeper:
                 if self._listener is None or self._listener.is_closed():
                     await self._listen()
                 await self.refresh()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except Exception as error:  # noqa: BLE001 -- a keeper that gave up would let disabled keys in for ever
                 log.warning("snapshot_not_refreshed", error=repr(error))
                 await asyncio.sleep(0.5)
 

@@ -63,4 +63,6 @@ async def put_bundle_selection(request: ApiRequest, data: JSONBody[BundleSelecti
     selection = read_selection(data, pointer="")
     assert selection is not None
     await select_bundles(request.services.pool, selection, caller=request.caller, catalogue=request.catalogue)
+    # The next order here buys what this answer says; other processes hear of it within milliseconds.
+    await request.services.snapshots.refresh()
     return [choice_body(choice) for choice in selection]

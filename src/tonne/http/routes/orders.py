@@ -137,27 +137,7 @@ async def list_account_orders(
     ] = None,
 ) -> Response[OrderPage]:
     """List the account's orders, newest first. Filter by metadata with `metadata[key]=value`."""
-    query = request.query(
-        "limit", "after", "offset_link_id", "status", "created_from", "created_to", "metadata[]", "project_id"
-    )
-    page_size = read_limit(query)
-    cursor = read_cursor(query)
-    wanted = _read_filter(query)
-    if "offset_link_id" in query or "project_id" in query:
-        # No order has come from an offset link, and none has credits allocated yet.
-        return answer(OrderPage([], has_more=False, next_cursor=None))
-    async with request.services.pool.acquire(timeout=5) as connection:
-        found = await list_orders(
-            connection, request.account, wanted=wanted, after=cursor, limit=page_size + 1
-        )
-    orders, has_more = first_page(found, page_size)
-    return answer(
-        OrderPage(
-            [order_body(order, request.catalogue) for order in orders],
-            has_more=has_more,
-            next_cursor=str(orders[-1].order_id) if has_more else None,
-        )
-    )
+    return await _list(request)
 
 
 @get(
@@ -213,6 +193,7 @@ async def _place(request: ApiRequest, data: CreateOrder) -> Response[Any]:
         order_id=new_id(),
         caller=request.caller,
         purchase=data.to_purchase(),
+        catalogue=catalogue,
         at=utc_now(),
         idempotency_key=data.idempotency_key,
         metadata=data.metadata,
@@ -239,6 +220,29 @@ def _render(outcome: Outcome, catalogue: Catalogue) -> Response[Any]:
 def _answer(outcome: Placed | Refused, *, key: RequestKey, path: str, catalogue: Catalogue) -> StoredAnswer:
     body = outcome.error if isinstance(outcome, Refused) else order_body(outcome.order, catalogue)
     return answer_to_keep(body, key, path)
+
+
+async def _list(request: ApiRequest) -> Response[OrderPage]:
+    query = request.query(
+        "limit", "after", "offset_link_id", "status", "created_from", "created_to", "metadata[]", "project_id"
+    )
+    page_size = read_limit(query)
+    cursor = read_cursor(query)
+    wanted = _read_filter(query)
+    if "offset_link_id" in query or "project_id" in query:
+        # No order has come from an offset link, and none has credits allocated yet.
+        return answer(OrderPage([], has_more=False, next_cursor=None))
+    async with request.services.pool.acquire(timeout=5) as connection:
+        found = await list_orders(
+            connection, request.account, wanted=wanted, after=cursor, limit=page_size + 1
+        )
+    orders, has_more = first_page(found, page_size)
+    page = OrderPage(
+        [order_body(order, request.catalogue) for order in orders],
+        has_more=has_more,
+        next_cursor=str(orders[-1].order_id) if has_more else None,
+    )
+    return answer(page)
 
 
 async def _find(request: ApiRequest) -> Order:

@@ -11,9 +11,11 @@ from litestar.params import FromPath
 
 from tonne.domain.errors import NotFound, ServiceUnavailable
 from tonne.http.answers import JSON
-from tonne.http.documentation import completed
+from tonne.http.openapi import completed
 from tonne.http.request import ApiRequest
 
+# Six times as long as it takes when all is well.
+SNAPSHOT_AGE_SECONDS_MAX = 30
 ASSETS = {
     "swagger-ui.css": "text/css",
     "swagger-ui-bundle.js": "text/javascript",
@@ -55,6 +57,10 @@ async def readyz(request: ApiRequest) -> str:
             await connection.fetchval("SELECT 1", timeout=2)
     except Exception as error:
         raise ServiceUnavailable("The database does not answer.") from error
+    if request.services.snapshots.age_seconds > SNAPSHOT_AGE_SECONDS_MAX:
+        raise ServiceUnavailable(
+            "Accounts, keys and catalogue could not be read for a while; the log says why."
+        )
     return "ok\n"
 
 

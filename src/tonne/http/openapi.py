@@ -1,0 +1,177 @@
+"""Completing the OpenAPI document with what is known more precisely than the framework can tell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from tonne.domain.selection import BUNDLES_MAX
+from tonne.http.wire.accounts import AccountBody
+from tonne.http.wire.catalogue import BundleBody, BundlePage, ProjectBody, ProjectPage
+from tonne.http.wire.common import NO_NUL, ChoiceBody
+from tonne.http.wire.errors import ErrorBody
+from tonne.http.wire.estimates import CreateElectricityEstimate, EstimateBody
+from tonne.http.wire.orders import (
+    CreateOrderByEstimate,
+    CreateOrderByMass,
+    CreateOrderByValue,
+    OrderBody,
+    OrderPage,
+    QuoteByEstimate,
+    QuoteByMass,
+    QuoteByValue,
+)
+from tonne.http.wire.quotes import QuoteBody
+
+WIRE = (
+    AccountBody, BundleBody, BundlePage, ChoiceBody, CreateElectricityEstimate, CreateOrderByEstimate,
+    CreateOrderByMass, CreateOrderByValue, ErrorBody, EstimateBody, OrderBody, OrderPage, ProjectBody,
+    ProjectPage, QuoteBody, QuoteByEstimate, QuoteByMass, QuoteByValue,
+)  # fmt: skip
+
+REQUEST_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+    "description": "Makes the request safely repeatable: the same payload is answered with the stored answer and "
+    "`Idempotent-Replayed: true`, another payload with 422.",
+}
+PATH_PARAMETERS = {
+    "id": "The object's id.",
+    "slug": "The project's slug.",
+    "idempotency_key": "The key the order was placed with; percent-encode what is not a letter or digit.",
+}
+BODY_EXAMPLES: dict[str, Any] = {
+    "quoteOrderByMass": {"mass": {"amount": "12.07", "unit": "kg"}},
+    "quoteOrderByValue": {"value": "25.00"},
+    "quoteOrderByEstimate": {"estimate_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e11"},
+    "createOrderByMass": {"mass": {"amount": "12.07", "unit": "kg"}, "idempotency_key": "invoice-1042"},
+    "createOrderByValue": {"value": "25.00", "metadata": {"invoice": "1042"}},
+    "createOrderByEstimate": {"estimate_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e11"},
+    "putBundleSelection": [
+        {"bundle_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e12", "percentage": 95},
+        {"bundle_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e13", "percentage": "5"},
+    ],
+    "createElectricityEstimate": {"consumption": {"amount": "1200", "unit": "kWh"}, "country_code": "DEU"},
+}
+METADATA_FILTER = {
+    "name": "metadata",
+    "in": "query",
+    "required": False,
+    "style": "deepObject",
+    "explode": True,
+    "schema": {
+        "type": "object",
+        "propertyNames": NO_NUL,
+        "additionalProperties": {"type": "string"} | NO_NUL,
+    },
+    "description": "Orders whose metadata has these values: `metadata[key]=value`.",
+}
+ACCOUNT_HEADER = {
+    "name": "Lune-Account",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "format": "uuid"},
+    "description": "Act for another account of the key's organisation and mode; also `Tonne-Account`.",
+}
+VERSION_HEADER = {
+    "name": "Lune-Version",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "enum": ["2024-08-08"]},
+    "description": "The API version asked for.",
+}
+
+
+def _header(description: str, **schema: Any) -> dict[str, Any]:
+    return {"schema": {"type": "string"} | schema, "description": description}
+
+
+COMMON_HEADERS = {
+    "X-Request-Id": _header("Names this request in our logs; also sent as CF-Ray."),
+    "Lune-Version": _header("The API version."),
+    "RateLimit-Policy": _header("The key's limit."),
+    "RateLimit": _header("Requests left, and seconds until all are there again."),
+}
+RETRY_AFTER = {"Retry-After": _header("Seconds to wait.", type="integer", minimum=1)}
+HEADERS_BY_STATUS = {
+    "401": {"WWW-Authenticate": _header("How to say who you are.", const="Bearer")},
+    "429": RETRY_AFTER,
+    "503": RETRY_AFTER,
+}
+# Of operations that take an `Idempotency-Key`.
+REPEATABLE_HEADERS_BY_STATUS = {
+    "200": {
+        "Idempotent-Replayed": _header(
+            "This is the stored answer to an earlier request with the same `Idempotency-Key`.", const="true"
+        )
+    },
+    "409": {"Location": _header("The object that has this `idempotency_key` already.")},
+}
+
+
+def completed(document: dict[str, Any]) -> dict[str, Any]:
+    """Complete Litestar's OpenAPI document.
+
+    Litestar knows paths, parameters and answers; msgspec knows the shapes of bodies to the last constraint.
+    """
+    _, shapes = msgspec.json.schema_components(WIRE, ref_template="#/components/schemas/{name}")
+    known = document["components"]["schemas"]
+    known.update(shapes)
+    for name in ("CreateOrderByMass", "QuoteByMass"):
+        known[name] |= _either_mass_or_bundle_masses()
+    for path in document["paths"].values():
+        for operation in path.values():
+            _complete(operation)
+    return document
+
+
+def _either_mass_or_bundle_masses() -> dict[str, Any]:
+    null = {"type": "null"}
+    return {
+        "oneOf": [
+            {
+                "required": ["mass"],
+                "properties": {"mass": {"not": null}, "bundle_masses": null},
+            },
+            {
+                "required": ["bundle_masses"],
+                "properties": {"bundle_masses": {"not": null}, "mass": null, "bundle_selection": null},
+            },
+        ],
+    }
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    name = operation["operationId"]
+    is_repeatable = "422" in operation["responses"]
+    for status, answer in operation["responses"].items():
+        headers = COMMON_HEADERS | HEADERS_BY_STATUS.get(status, {})
+        if is_repeatable:
+            headers = headers | REPEATABLE_HEADERS_BY_STATUS.get(status, {})
+        answer["headers"] = answer.get("headers", {}) | headers
+    parameters = operation.setdefault("parameters", [])
+    for parameter in parameters:
+        _complete_parameter(parameter)
+    if name == "listOrders":
+        parameters.append(METADATA_FILTER)
+    if is_repeatable:
+        parameters.append(REQUEST_KEY)
+    parameters += [ACCOUNT_HEADER, VERSION_HEADER]
+    if name in BODY_EXAMPLES:
+        content = operation["requestBody"]["content"]["application/json"]
+        content["examples"] = {"one": {"value": BODY_EXAMPLES[name]}}
+        if name == "putBundleSelection":
+            content["schema"] |= {"minItems": 1, "maxItems": BUNDLES_MAX}
+
+
+def _complete_parameter(parameter: dict[str, Any]) -> None:
+    # An optional parameter is left out, there is no null in a query or header.
+    parameter["schema"].pop("oneOf", None)
+    parameter["schema"].setdefault("type", "string")
+    parameter["schema"].pop("description", None)
+    if parameter["in"] == "path":
+        parameter["description"] = PATH_PARAMETERS[parameter["name"]]
+        parameter["schema"] = {"type": "string"}
