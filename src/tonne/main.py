@@ -26,6 +26,7 @@ from tonne.storage.group_commit import GroupCommit
 from tonne.storage.snapshot import SnapshotKeeper
 
 PARENT_WATCH_SECONDS = 0.5
+BATCHES_IN_FLIGHT = 2
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -66,13 +67,16 @@ def _collect_garbage_seldom() -> None:
 @asynccontextmanager
 async def _services(settings: Settings) -> AsyncIterator[Services]:
     assert settings.database_url is not None
-    pool = await open_pool(settings.database_url, connections_max=settings.database_connections)
-    try:
-        snapshots = SnapshotKeeper(pool, settings.database_url, utc_now)
-
-        commits: GroupCommit[PlaceOrder, Outcome] = GroupCommit(pool, place_orders)
+    url = settings.database_url
+    async with (
+        await open_pool(url, connections_max=settings.database_connections) as pool,
+        # Of its own, so that no number of slow reads keeps an order waiting.
+        await open_pool(url, connections_max=BATCHES_IN_FLIGHT) as writing,
+    ):
+        snapshots = SnapshotKeeper(pool, url, utc_now)
+        commits: GroupCommit[PlaceOrder, Outcome] = GroupCommit(
+            writing, place_orders, batches_in_flight=BATCHES_IN_FLIGHT
+        )
         async with snapshots.running(), commits.running(), housekeeping(pool, utc_now):
             _collect_garbage_seldom()
             yield Services(pool, OrderDesk(commits), snapshots)
-    finally:
-        await pool.close()

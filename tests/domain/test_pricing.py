@@ -920,3 +920,13 @@ def test_an_estimate_is_bought_like_its_mass() -> None:
 
 def test_every_number_of_minor_digits_is_tried() -> None:
     assert MINOR_DIGITS == [0, 2, 3, 4]
+
+
+def test_a_cost_beyond_64_bits_is_refused_before_anyone_tries_to_store_it() -> None:
+    pounds = Currency("LBP", 2)
+    billion_tonnes = [10**15]
+    largest = Offer(UUID(int=1), Decimal(1), Decimal("92233720.36"))
+    assert price_quantities(billion_tonnes, [largest], currency=pounds).total_cost_minor < 2**63
+    larger = Offer(UUID(int=1), Decimal(1), Decimal("92233720.37"))
+    with pytest.raises(OrderQuantityInvalid, match="order less at a time"):
+        price_quantities(billion_tonnes, [larger], currency=pounds)

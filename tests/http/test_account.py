@@ -190,3 +190,13 @@ def test_two_selections_put_at_once_do_not_mix(service: Service, bundles: dict[s
         answers = list(pool.map(lambda i: client.put("/bundle-selections", json=wanted[i % 2]), range(40)))
         assert {answer.status_code for answer in answers} == {200}
         assert client.get("/bundle-selections").json() in wanted
+
+
+def test_the_order_right_after_a_selection_was_set_buys_it(service: Service) -> None:
+    with service.client("ISK") as client:
+        bundles = [bundle["id"] for bundle in client.get("/bundles").json()["data"]][:2]
+        for turn in range(30):
+            chosen = bundles[turn % 2]
+            assert client.put("/bundle-selections", json=[{"bundle_id": chosen}]).status_code == 200
+            ordered = client.post("/orders/by-mass", json={"mass": {"amount": "5", "unit": "t"}}).json()
+            assert [line["bundle_id"] for line in ordered["bundles"]] == [chosen]

@@ -84,6 +84,28 @@ def test_several_workers_serve_one_set_of_orders(start):
     assert served.process.wait(timeout=60) == 0, served.log.read_text()
 
 
+def test_workers_end_when_the_process_that_started_them_is_killed(start):
+    served = start(None, "--workers", "2")
+    workers = psutil.Process(served.process.pid).children(recursive=True)
+    workers = [worker for worker in workers if worker.name() != "postgres"]
+    assert len(workers) >= 2
+    served.process.kill()
+    served.process.wait(timeout=30)
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    assert alive == []
+    again = start(served.data_dir)
+    with again.client() as client:
+        assert order(client, "after").status_code == 200
+
+
+def test_the_database_is_stopped_when_the_terminal_is_closed(start):
+    served = start()
+    postmaster = psutil.Process(served.postmaster())
+    served.process.send_signal(signal.SIGHUP)
+    assert served.process.wait(timeout=60) == 0
+    assert not postmaster.is_running()
+
+
 def test_the_service_outlives_the_death_of_its_database(start):
     served = start()
     with served.client() as client:

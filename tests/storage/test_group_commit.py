@@ -167,3 +167,31 @@ def test_attempts_are_bounded(database_url, error):
     with pytest.raises((Rerun, ServiceUnavailable)):
         asyncio.run(run())
     assert len(attempts) == ATTEMPTS_MAX
+
+
+@pytest.mark.parametrize("outcomes", [[], [1, 2, 3]])
+def test_a_write_that_miscounts_its_outcomes_leaves_nobody_waiting(database_url, outcomes):
+    async def write(connection, values):
+        return outcomes
+
+    async def run():
+        async with asyncio.timeout(30), committing(database_url, write) as commits:
+            return await asyncio.gather(
+                *(commits.submit(value) for value in range(3)), return_exceptions=True
+            )
+
+    found = asyncio.run(run())
+    assert found == [1, 2, 3] or all(isinstance(outcome, AssertionError) for outcome in found)
+
+
+def test_a_write_that_is_cancelled_leaves_nobody_waiting(database_url):
+    async def write(connection, values):
+        raise asyncio.CancelledError
+
+    async def run():
+        async with asyncio.timeout(30), committing(database_url, write) as commits:
+            return await asyncio.gather(
+                *(commits.submit(value) for value in range(3)), return_exceptions=True
+            )
+
+    assert all(isinstance(outcome, ServiceUnavailable) for outcome in asyncio.run(run()))

@@ -29,6 +29,8 @@ from tonne.storage.currencies import find_currency
 from tonne.storage.database import Connection
 
 DEMO_ORGANISATION = "Demo Shop"
+# Known by its id: a customer may well have the same name.
+DEMO_ORGANISATION_ID = UUID("00000000-0000-7000-8000-00000000d340")
 DEMO_CURRENCIES = ("USD", "EUR", "ISK")
 
 
@@ -47,7 +49,7 @@ async def renew_demo_keys(connection: Connection, *, at: datetime) -> list[NewKe
     accounts = [
         account
         for account in (await load_directory(connection)).accounts.values()
-        if account.organisation.name == DEMO_ORGANISATION
+        if account.organisation_id == DEMO_ORGANISATION_ID
     ]
     if not accounts:
         return None
@@ -79,7 +81,9 @@ async def load_demo_catalogue(connection: Connection, *, at: datetime) -> None:
 
 
 async def _open_demo_accounts(connection: Connection, *, at: datetime) -> list[NewKey]:
-    organisation = await open_organisation(connection, DEMO_ORGANISATION, at=at)
+    organisation = await open_organisation(
+        connection, DEMO_ORGANISATION, organisation_id=DEMO_ORGANISATION_ID, at=at
+    )
     keys = []
     for code in DEMO_CURRENCIES:
         pair = await open_account_pair(

@@ -26,10 +26,15 @@ class NewKey:
 
 
 async def open_organisation(
-    connection: Connection, name: str, *, commission_rate: Decimal = Decimal("0.10"), at: datetime
+    connection: Connection,
+    name: str,
+    *,
+    organisation_id: UUID | None = None,
+    commission_rate: Decimal = Decimal("0.10"),
+    at: datetime,
 ) -> Organisation:
     """Open an organisation without accounts."""
-    organisation = Organisation(new_id(), name, "shipper", commission_rate)
+    organisation = Organisation(organisation_id or new_id(), name, "shipper", commission_rate)
     await insert_organisation(connection, organisation, at=at)
     return organisation
 

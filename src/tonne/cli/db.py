@@ -16,6 +16,7 @@ from tonne.cli.session import (
     on_database,
     print_json,
     print_table,
+    refuse_newer_schema,
     settings_with,
 )
 from tonne.storage.currencies import find_currency
@@ -36,7 +37,7 @@ def upgrade(data_dir: Path | None, database_url: str | None, *, as_json: bool) -
     settings = settings_with(data_dir=data_dir, database_url=database_url)
     with database(settings, create=True) as url:
         # Asked first, so that an unreachable database is said plainly.
-        on_database(url, _nothing, check_schema=False)
+        on_database(url, refuse_newer_schema, check_schema=False)
         before, after = upgrade_schema(url)
     if as_json:
         print_json({"revision_before": before, "revision": after})
@@ -85,7 +86,7 @@ def init(
             return [await create_key(connection, account, name="first", at=at) for account in pair.values()]
 
     with database(settings, create=True) as url:
-        on_database(url, _nothing, check_schema=False)
+        on_database(url, refuse_newer_schema, check_schema=False)
         _, revision = upgrade_schema(url)
         new_keys = on_database(url, open_all)
     if as_json:
@@ -119,7 +120,3 @@ def print_new_keys(keys: list[NewKey]) -> None:
             for key in keys
         ],
     )
-
-
-async def _nothing(_: Connection) -> None:
-    """Connecting is all that is asked."""

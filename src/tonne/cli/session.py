@@ -78,7 +78,7 @@ def on_database(
     """Do something on one connection to the database at `url`."""
 
     async def run() -> Result:
-        connection = await asyncpg.connect(url, timeout=10)
+        connection = await _connect(url)
         try:
             if check_schema:
                 await _refuse_other_schema(connection)
@@ -86,15 +86,27 @@ def on_database(
         finally:
             await connection.close()
 
+    return asyncio.run(run())
+
+
+async def _connect(url: str) -> asyncpg.Connection:
     try:
-        return asyncio.run(run())
-    except (OSError, asyncpg.PostgresConnectionError, asyncpg.InvalidAuthorizationSpecificationError,
-            asyncpg.InvalidCatalogNameError, asyncpg.InterfaceError, ValueError) as error:  # fmt: skip
+        return await asyncpg.connect(url, timeout=10)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
         msg = f"The database can't be reached: {str(error) or type(error).__name__}"
         raise click.ClickException(msg) from None
 
 
+async def refuse_newer_schema(connection: Connection) -> None:
+    """Refuse a database that a newer version of Tonne made."""
+    found = await current_revision(connection)
+    if found is not None and found > newest_revision():
+        msg = f"The database is at revision {found}, made by a newer version of Tonne than this: install that one."
+        raise click.ClickException(msg)
+
+
 async def _refuse_other_schema(connection: Connection) -> None:
+    await refuse_newer_schema(connection)
     found = await current_revision(connection)
     if found != newest_revision():
         has = "has no schema yet" if found is None else f"is at revision {found}"

@@ -1,0 +1,78 @@
+"""Carrying out a batch again, after a commit of which nobody knows whether it went through."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from decimal import Decimal
+
+import asyncpg
+import pytest
+from tests.support import on_connection
+
+from tonne.application.identifiers import new_id, utc_now
+from tonne.application.load_demo import load_demo
+from tonne.application.place_orders import Placed, PlaceOrder, Refused, place_orders
+from tonne.domain.accounts import Caller
+from tonne.domain.mass import Mass, MassUnit
+from tonne.domain.purchase import ByMass, Purchase
+from tonne.storage.accounts import load_directory
+from tonne.storage.catalogue import load_catalogue
+from tonne.storage.database import open_pool
+from tonne.storage.group_commit import GroupCommit
+
+
+@pytest.fixture(scope="module")
+def command(database_url):
+    """Makes commands to order for the first demo account."""
+
+    async def load(connection):
+        keys = await load_demo(connection, at=utc_now())
+        assert keys is not None
+        directory = await load_directory(connection)
+        return keys[0], directory, await load_catalogue(connection, on=utc_now().date())
+
+    new_key, directory, catalogue = on_connection(database_url, load)
+    caller = Caller(new_key.key, directory.accounts[new_key.account.account_id])
+    purchase = Purchase(ByMass(Mass(Decimal("12.07"), MassUnit.KG)))
+
+    def make(**changes) -> PlaceOrder:
+        made = PlaceOrder(new_id(), caller, purchase, catalogue, utc_now())
+        return replace(made, **changes)
+
+    return make
+
+
+@pytest.mark.parametrize("idempotency_key", [None, "again"])
+def test_an_order_whose_commit_got_lost_is_answered_as_stored_and_stored_once(
+    database_url, run_sql, command, idempotency_key
+):
+    attempts = []
+
+    async def write(connection, commands):
+        outcomes = await place_orders(connection, commands)
+        attempts.append(outcomes)
+        if len(attempts) == 1:
+            raise asyncpg.ConnectionDoesNotExistError("lost after the commit")
+        return outcomes
+
+    async def run():
+        async with await open_pool(database_url, connections_max=2) as pool:
+            commits = GroupCommit(pool, write)
+            async with commits.running():
+                return await commits.submit(command(idempotency_key=idempotency_key))
+
+    outcome = asyncio.run(run())
+    assert len(attempts) == 2
+    assert isinstance(outcome, Placed)
+    stored = run_sql("SELECT total_cost_minor FROM orders WHERE order_id = $1", outcome.order.order_id)
+    assert [row["total_cost_minor"] for row in stored] == [outcome.order.total_cost_minor]
+
+
+def test_two_orders_with_one_key_in_one_batch_are_one_order(database_url, command):
+    commands = [command(idempotency_key="same batch") for _ in range(5)]
+    outcomes = on_connection(database_url, lambda connection: place_orders(connection, commands))
+    assert [type(outcome) for outcome in outcomes].count(Placed) == 1
+    placed = next(outcome.order for outcome in outcomes if isinstance(outcome, Placed))
+    refused = [outcome.error for outcome in outcomes if isinstance(outcome, Refused)]
+    assert {error.headers["Location"] for error in refused} == {f"/v1/orders/{placed.order_id}"}
