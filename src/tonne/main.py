@@ -58,7 +58,7 @@ def _end_with_parent(parent_pid: int) -> None:
 
 def _collect_garbage_seldom() -> None:
     # What is there by now stays; what a request makes is freed as the request ends. Looking through all of it every 700
-    # objects, as Python does unasked, is a tenth of the work and frees next to nothing.
+    # objects, as Python does unasked, is work that frees next to nothing.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

@@ -99,7 +99,7 @@ def list_all(data_dir: Path | None, database_url: str | None, *, as_json: bool) 
 @database_options
 @json_option
 def disable(key_id: UUID, data_dir: Path | None, database_url: str | None, *, as_json: bool) -> None:
-    """Disable a key for good, as of the next request."""
+    """Disable a key for good: it writes nothing from now on, and reads stop within moments (5 s at the very most)."""
 
     async def work(connection: Connection) -> bool:
         for row in await list_keys(connection):

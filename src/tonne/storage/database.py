@@ -50,7 +50,7 @@ async def open_pool(database_url: str, *, connections_max: int) -> Pool:
 
 async def _reset(connection: Connection) -> None:
     # Nothing here changes a session (listening has a connection of its own), so the round trip that would undo such
-    # changes is spared, which is a tenth of a small read.
+    # changes is spared.
     if connection.is_in_transaction():
         await connection.reset()
 

@@ -136,7 +136,7 @@ async def insert_orders(
     `key_ids` names, order by order, the API key used. An order stays out where its account is suspended, its key is
     disabled, or its idempotency key, estimate or own id is taken: ask `why_not_inserted`.
     """
-    # Sorted, so that two batches that meet take their places in the unique indexes in one order.
+    # Sorted, so that two batches seldom wait for each other; where they do, one of them is carried out again.
     together = sorted(zip(orders, key_ids, strict=True), key=lambda pair: _insert_order(pair[0]))
     rows = msgspec.json.encode([_row(order) for order, _ in together]).decode()
     inserted = await connection.fetch(_INSERT, rows, [key_id for _, key_id in together])

@@ -95,7 +95,7 @@ CREATE TYPE order_line AS (
 
 -- The lines live in the order's row: they are written once with it, read only with it and never changed.
 -- No foreign key leaves this table: the insert joins the account it belongs to, estimates are never deleted,
--- and a check of either costs a tenth of the insert.
+-- and a check of either would be paid with every order (docs/decisions/0001).
 CREATE TABLE orders (
     organisation_id     uuid NOT NULL,
     account_id          uuid NOT NULL,
