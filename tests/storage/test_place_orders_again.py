@@ -16,7 +16,8 @@ from tonne.application.place_orders import Placed, PlaceOrder, Refused, place_or
 from tonne.domain.accounts import Caller
 from tonne.domain.mass import Mass, MassUnit
 from tonne.domain.purchase import ByMass, Purchase
-from tonne.storage.accounts import load_directory
+from tonne.domain.selection import Choice
+from tonne.storage.accounts import load_directory, replace_selection
 from tonne.storage.catalogue import load_catalogue
 from tonne.storage.database import open_pool
 from tonne.storage.group_commit import GroupCommit
@@ -76,3 +77,25 @@ def test_two_orders_with_one_key_in_one_batch_are_one_order(database_url, comman
     placed = next(outcome.order for outcome in outcomes if isinstance(outcome, Placed))
     refused = [outcome.error for outcome in outcomes if isinstance(outcome, Refused)]
     assert {error.headers["Location"] for error in refused} == {f"/v1/orders/{placed.order_id}"}
+
+
+def test_an_order_buys_the_selection_of_now_where_the_process_still_remembers_an_older_one(
+    database_url, run_sql, command
+):
+    stale = [command(), command(idempotency_key="stale")]
+    account = stale[0].caller.account
+    chosen = list(stale[0].catalogue.bundles)[2]
+
+    async def select_elsewhere_then_place(connection):
+        async with connection.transaction():
+            await replace_selection(connection, account, [Choice(chosen, Decimal(100))])
+        return await place_orders(connection, stale)
+
+    outcomes = on_connection(database_url, select_elsewhere_then_place)
+    bought = [[line.bundle_id for line in outcome.order.lines] for outcome in outcomes]
+    assert bought == [[chosen], [chosen]]
+    stored = run_sql(
+        "SELECT l.bundle_id FROM orders, unnest(lines) l WHERE order_id = ANY($1::uuid[])",
+        [outcome.order.order_id for outcome in outcomes],
+    )
+    assert [row["bundle_id"] for row in stored] == [chosen, chosen]

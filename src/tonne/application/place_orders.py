@@ -20,12 +20,15 @@ from tonne.domain.errors import (
 )
 from tonne.domain.orders import Order, OrderStatus, OrderType
 from tonne.domain.purchase import ByEstimate, ByValue, Purchase, price_purchase
+from tonne.storage.accounts import load_accounts
 from tonne.storage.database import Connection
 from tonne.storage.estimates import find_estimated_tonnes
 from tonne.storage.group_commit import Rerun
 from tonne.storage.idempotent_requests import RequestKey, StoredAnswer, find_answers, keep_answers
 from tonne.storage.orders import (
+    NewOrder,
     WhyNotInserted,
+    find_order,
     find_order_ids_by_key,
     insert_orders,
     why_not_inserted,
@@ -94,10 +97,15 @@ async def place_orders(connection: Connection, commands: Sequence[PlaceOrder]) -
 async def _place(connection: Connection, commands: Sequence[PlaceOrder]) -> list[Outcome]:
     answered = await _find_answered(connection, commands)
     tonnes = await _load_estimates(connection, commands)
-    decided: dict[UUID, Order | Refused] = {
-        command.order_id: _decide(command, tonnes) for command in commands if command.order_id not in answered
-    }
-    outcomes = await _store(connection, commands, decided)
+    open_commands = [command for command in commands if command.order_id not in answered]
+    outcomes, overtaken = await _decide_and_store(connection, open_commands, tonnes)
+    if overtaken:
+        decided_again, overtaken = await _decide_and_store(
+            connection, await _with_accounts_of_now(connection, overtaken), tonnes
+        )
+        outcomes |= decided_again
+    if overtaken:
+        raise Rerun
     await _keep_answers(connection, commands, outcomes)
     return [answered.get(command.order_id) or outcomes[command.order_id] for command in commands]
 
@@ -136,39 +144,63 @@ def _decide(command: PlaceOrder, tonnes: Mapping[tuple[UUID, UUID], Decimal]) ->
     )
 
 
-async def _store(
-    connection: Connection, commands: Sequence[PlaceOrder], decided: Mapping[UUID, Order | Refused]
-) -> dict[UUID, Placed | Refused]:
-    orders = {order_id: order for order_id, order in decided.items() if isinstance(order, Order)}
-    refusals = {order_id: refused for order_id, refused in decided.items() if isinstance(refused, Refused)}
-    key_ids = {command.order_id: command.caller.key.key_id for command in commands}
-    inserted: set[UUID] = set()
-    if orders:
-        inserted = await insert_orders(
-            connection, list(orders.values()), [key_ids[order_id] for order_id in orders]
-        )
-    outcomes: dict[UUID, Placed | Refused] = {order_id: Placed(orders[order_id]) for order_id in inserted}
-    left_out = [order for order_id, order in orders.items() if order_id not in inserted]
+async def _decide_and_store(
+    connection: Connection, commands: Sequence[PlaceOrder], tonnes: Mapping[tuple[UUID, UUID], Decimal]
+) -> tuple[dict[UUID, Placed | Refused], list[PlaceOrder]]:
+    """Returns outcomes by order id, and the commands that were decided with an account of before its last change."""
+    outcomes: dict[UUID, Placed | Refused] = {}
+    refusals: dict[UUID, Refused] = {}
+    new: list[NewOrder] = []
+    for command in commands:
+        decided = _decide(command, tonnes)
+        if isinstance(decided, Refused):
+            refusals[command.order_id] = decided
+        else:
+            new.append(NewOrder(decided, command.caller.key.key_id, command.caller.account.version))
+    inserted = await insert_orders(connection, new) if new else set()
+    outcomes |= {
+        wanted.order.order_id: Placed(wanted.order) for wanted in new if wanted.order.order_id in inserted
+    }
+    left_out = [wanted for wanted in new if wanted.order.order_id not in inserted]
+    overtaken: list[PlaceOrder] = []
     if left_out:
-        reasons = await why_not_inserted(
-            connection, left_out, [key_ids[order.order_id] for order in left_out]
-        )
-        outcomes.update({order.order_id: _refuse(order, reasons[order.order_id]) for order in left_out})
+        by_id = {command.order_id: command for command in commands}
+        for order_id, why in (await why_not_inserted(connection, left_out)).items():
+            outcome = await _outcome_of(connection, by_id[order_id], why)
+            if outcome is None:
+                overtaken.append(by_id[order_id])
+            else:
+                outcomes[order_id] = outcome
     if refusals:
-        outcomes.update(await _prefer_the_original(connection, commands, refusals))
-    return outcomes
+        outcomes |= await _prefer_the_original(connection, commands, refusals)
+    return outcomes, overtaken
 
 
-def _refuse(order: Order, why: WhyNotInserted) -> Placed | Refused:
+async def _with_accounts_of_now(connection: Connection, commands: Sequence[PlaceOrder]) -> list[PlaceOrder]:
+    accounts = await load_accounts(connection, [command.caller.account for command in commands])
+    return [
+        replace(command, caller=Caller(command.caller.key, accounts[command.caller.account.account_id]))
+        for command in commands
+    ]
+
+
+async def _outcome_of(
+    connection: Connection, command: PlaceOrder, why: WhyNotInserted
+) -> Placed | Refused | None:
+    """What to answer for an order that was not inserted; None to decide it again with the account as it is now."""
     if why.is_stored:
         # An earlier attempt at this very command was committed, and its answer got lost.
-        return Placed(order)
+        stored = await find_order(connection, command.caller.account, command.order_id)
+        assert stored is not None
+        return Placed(stored)
     if why.key_is_disabled:
         return Refused(Unauthorised("This API key is unknown or disabled."))
     if why.same_key_order_id is not None:
         return Refused(OrderIdempotencyAlreadyExists(order_id=why.same_key_order_id))
     if why.account_is_suspended:
         return Refused(AccountSuspended())
+    if why.account_is_changed:
+        return None
     if why.estimate_is_ordered:
         return Refused(EstimateOrderAlreadyPlaced())
     # What stood in the way is gone since (the account was resumed): the next attempt goes through.

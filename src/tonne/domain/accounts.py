@@ -32,7 +32,10 @@ class Organisation:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What orders belong to. A live account has a test sibling and the other way round."""
+    """What orders belong to. A live account has a test sibling and the other way round.
+
+    `version` counts the changes of what orders take from it: an order decided with an older one is decided again.
+    """
 
     organisation: Organisation
     account_id: UUID
@@ -47,6 +50,7 @@ class Account:
     external_pages_visibility: str = "private"
     suspended: bool = False
     selection: tuple[Choice, ...] = ()
+    version: int = 0
 
     @property
     def organisation_id(self) -> UUID:

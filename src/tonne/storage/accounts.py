@@ -128,9 +128,10 @@ async def set_suspended(connection: Connection, account: Account, *, at: datetim
 
 async def replace_selection(connection: Connection, account: Account, selection: Sequence[Choice]) -> None:
     """Replace an account's bundle selection; call it in a transaction."""
-    # Two replacements at once would mix: the account's row is what they queue for.
+    # Two replacements at once would mix: the account's row is what they queue for. Its version tells processes that
+    # still have the old selection in memory.
     await connection.execute(
-        "SELECT FROM accounts WHERE organisation_id = $1 AND account_id = $2 FOR NO KEY UPDATE",
+        "UPDATE accounts SET version = version + 1 WHERE organisation_id = $1 AND account_id = $2",
         account.organisation_id,
         account.account_id,
     )
@@ -164,6 +165,29 @@ async def find_selection(connection: Connection, account: Account) -> tuple[Choi
         account.account_id,
     )
     return tuple(Choice(row["bundle_id"], row["percentage"]) for row in rows)
+
+
+async def load_accounts(connection: Connection, accounts: Sequence[Account]) -> dict[UUID, Account]:
+    """Load accounts as they are now, by their ids."""
+    rows = await connection.fetch(
+        """
+        SELECT a.*,
+               array(SELECT (s.bundle_id, s.percentage) FROM account_selections s
+                      WHERE s.organisation_id = a.organisation_id AND s.account_id = a.account_id
+                      ORDER BY s.position) AS chosen
+          FROM unnest($1::uuid[], $2::uuid[]) AS w (organisation_id, account_id)
+          JOIN accounts a ON a.organisation_id = w.organisation_id AND a.account_id = w.account_id
+        """,
+        [account.organisation_id for account in accounts],
+        [account.account_id for account in accounts],
+    )
+    organisations = {account.organisation_id: account.organisation for account in accounts}
+    return {
+        row["account_id"]: _account(
+            row, organisations, {row["account_id"]: [Choice(*choice) for choice in row["chosen"]]}
+        )
+        for row in rows
+    }
 
 
 async def load_directory(connection: Connection) -> Directory:
@@ -234,4 +258,5 @@ def _account(
         external_pages_visibility=row["external_pages_visibility"],
         suspended=row["suspended_at"] is not None,
         selection=tuple(selections.get(row["account_id"], ())),
+        version=row["version"],
     )

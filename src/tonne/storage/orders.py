@@ -31,7 +31,7 @@ class _LineRow(msgspec.Struct, frozen=True):
 
 
 class _OrderRow(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A row as it is inserted, and the key it was ordered with, which must still be enabled."""
+    """A row as it is inserted."""
 
     organisation_id: UUID
     account_id: UUID
@@ -53,8 +53,8 @@ class _OrderRow(msgspec.Struct, frozen=True, omit_defaults=True):
     placed_at: datetime | None = None
 
 
-# An account that is suspended, or a key that is disabled, by the time of the insert places nothing; a second order
-# with one idempotency key, or for one estimate, is left out by the unique indexes whoever inserts it.
+# An account that is suspended or was changed, or a key that is disabled, by the time of the insert places nothing; a
+# second order with one idempotency key, or for one estimate, is left out by the unique indexes whoever inserts it.
 _INSERT = """
     INSERT INTO orders (organisation_id, account_id, order_id, type, status, currency, quantity_grams,
                         offset_cost_minor, total_cost_minor, lines, created_at, requested_tonnes,
@@ -65,7 +65,8 @@ _INSERT = """
       FROM json_populate_recordset(NULL::orders, $1) WITH ORDINALITY AS o
       JOIN accounts a ON a.organisation_id = o.organisation_id AND a.account_id = o.account_id
                      AND a.suspended_at IS NULL
-      JOIN unnest($2::uuid[]) WITH ORDINALITY AS used (key_id, ordinality) ON used.ordinality = o.ordinality
+      JOIN unnest($2::uuid[], $3::bigint[]) WITH ORDINALITY AS used (key_id, account_version, ordinality)
+        ON used.ordinality = o.ordinality AND used.account_version = a.version
       JOIN api_keys k ON k.organisation_id = o.organisation_id AND k.key_id = used.key_id AND k.disabled_at IS NULL
         ON CONFLICT DO NOTHING
  RETURNING order_id
@@ -79,13 +80,16 @@ _WHY_NOT_INSERTED = """
                       AND k.key_id = w.key_id AND k.disabled_at IS NULL) AS key_is_disabled,
            NOT EXISTS (SELECT FROM accounts a WHERE a.organisation_id = w.organisation_id
                       AND a.account_id = w.account_id AND a.suspended_at IS NULL) AS account_is_suspended,
+           NOT EXISTS (SELECT FROM accounts a WHERE a.organisation_id = w.organisation_id
+                      AND a.account_id = w.account_id AND a.version = w.account_version) AS account_is_changed,
            (SELECT o.order_id FROM orders o WHERE o.organisation_id = w.organisation_id
                       AND o.account_id = w.account_id AND o.idempotency_key = w.idempotency_key) AS same_key_order_id,
            EXISTS (SELECT FROM orders o WHERE o.organisation_id = w.organisation_id AND o.account_id = w.account_id
                       AND o.estimate_id = w.estimate_id AND o.status NOT IN ('cancelled', 'failed'))
                AS estimate_is_ordered
-      FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[])
-           AS w (organisation_id, account_id, order_id, key_id, idempotency_key, estimate_id)
+      FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[],
+                  $7::bigint[])
+           AS w (organisation_id, account_id, order_id, key_id, idempotency_key, estimate_id, account_version)
 """
 
 _COLUMNS = """order_id, type, status, currency, quantity_grams, requested_tonnes, requested_value_minor,
@@ -108,12 +112,22 @@ _TIMES = (
 
 
 @dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order to insert, and what it was decided with: the API key used, and the version of the account."""
+
+    order: Order
+    key_id: UUID
+    account_version: int
+
+
+@dataclass(frozen=True, slots=True)
 class WhyNotInserted:
     """What stood in the way of an order; several may at once."""
 
     is_stored: bool
     key_is_disabled: bool
     account_is_suspended: bool
+    account_is_changed: bool
     same_key_order_id: UUID | None
     estimate_is_ordered: bool
 
@@ -128,33 +142,34 @@ class OrderFilter:
     metadata: Mapping[str, str] | None = None
 
 
-async def insert_orders(
-    connection: Connection, orders: Sequence[Order], key_ids: Sequence[UUID]
-) -> set[UUID]:
+async def insert_orders(connection: Connection, orders: Sequence[NewOrder]) -> set[UUID]:
     """Insert many orders in one statement; returns the ids of those that went in.
 
-    `key_ids` names, order by order, the API key used. An order stays out where its account is suspended, its key is
-    disabled, or its idempotency key, estimate or own id is taken: ask `why_not_inserted`.
+    An order stays out where its account is suspended or was changed, its key is disabled, or its idempotency key,
+    estimate or own id is taken: ask `why_not_inserted`.
     """
     # Sorted, so that two batches seldom wait for each other; where they do, one of them is carried out again.
-    together = sorted(zip(orders, key_ids, strict=True), key=lambda pair: _insert_order(pair[0]))
-    rows = msgspec.json.encode([_row(order) for order, _ in together]).decode()
-    inserted = await connection.fetch(_INSERT, rows, [key_id for _, key_id in together])
+    together = sorted(orders, key=lambda new: _insert_order(new.order))
+    inserted = await connection.fetch(
+        _INSERT,
+        msgspec.json.encode([_row(new.order) for new in together]).decode(),
+        [new.key_id for new in together],
+        [new.account_version for new in together],
+    )
     return {row["order_id"] for row in inserted}
 
 
-async def why_not_inserted(
-    connection: Connection, orders: Sequence[Order], key_ids: Sequence[UUID]
-) -> dict[UUID, WhyNotInserted]:
+async def why_not_inserted(connection: Connection, orders: Sequence[NewOrder]) -> dict[UUID, WhyNotInserted]:
     """Say what stood in the way of orders, by order id."""
     rows = await connection.fetch(
         _WHY_NOT_INSERTED,
-        [order.organisation_id for order in orders],
-        [order.account_id for order in orders],
-        [order.order_id for order in orders],
-        key_ids,
-        [order.idempotency_key for order in orders],
-        [order.estimate_id for order in orders],
+        [new.order.organisation_id for new in orders],
+        [new.order.account_id for new in orders],
+        [new.order.order_id for new in orders],
+        [new.key_id for new in orders],
+        [new.order.idempotency_key for new in orders],
+        [new.order.estimate_id for new in orders],
+        [new.account_version for new in orders],
     )
     return {row["order_id"]: WhyNotInserted(*list(row.values())[1:]) for row in rows}
 
