@@ -434,7 +434,10 @@ def outcome_of_calculator(wish: Wish) -> dict[str, Any] | None:
         calculated = wish.calculate()
     except calculator.NothingToBuy:
         return None
-    return calculated if Decimal(calculated["quantity"]) <= BILLION_TONNES else None
+    # What is beyond a billion tonnes, or 64 bits of minor units, is refused by the service.
+    total_minor = Decimal(calculated["total_cost"]).scaleb(wish.shop.currency.minor_digits)
+    within = Decimal(calculated["quantity"]) <= BILLION_TONNES and total_minor < 2**63
+    return calculated if within else None
 
 
 weights_of_shares = st.lists(st.integers(0, 5) | st.integers(0, 10**12), min_size=1, max_size=20).filter(any)
