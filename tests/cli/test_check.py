@@ -72,9 +72,9 @@ def test_check_names_what_is_damaged(tonne, service, run_sql, damage, repair, ru
 
 def test_check_finds_a_serial_number_in_two_lots(tonne, service, run_sql):
     run_sql(
-        "INSERT INTO lots (project_id, lot_id, vintage_year, serial_prefix, serial_first, serial_last, "
+        "INSERT INTO lots (project_id, lot_id, vintage_year, serial_prefix, serial_first, serial_last, serial_next, "
         "issued_tonnes, available_tonnes, created_at) SELECT project_id, gen_random_uuid(), vintage_year, "
-        "serial_prefix, serial_last, serial_last, 1, 1, created_at FROM lots ORDER BY lot_id LIMIT 1"
+        "serial_prefix, serial_last, serial_last, serial_last, 1, 1, created_at FROM lots ORDER BY lot_id LIMIT 1"
     )
     try:
         printed = json.loads(tonne("check", "--json", status=1).stdout)

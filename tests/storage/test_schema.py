@@ -11,7 +11,17 @@ from tests.support import on_connection
 
 from tonne.storage.schema import MIGRATIONS, newest_revision, upgrade_schema
 
-CATALOGUE = {"projects", "lots", "bundles", "bundle_projects", "default_selection", "exchange_rates"}
+CATALOGUE = {
+    "projects",
+    "lots",
+    "returned_blocks",
+    "bundles",
+    "bundle_projects",
+    "default_selection",
+    "exchange_rates",
+    "service_secrets",
+    "signing_certificates",
+}
 
 KEYS = """
     SELECT c.conname || ' on ' || c.conrelid::regclass AS name, c.conrelid::regclass::text AS table_name,

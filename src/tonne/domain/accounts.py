@@ -20,6 +20,30 @@ class Mode(StrEnum):
     TEST = "test"
 
 
+class Billing(StrEnum):
+    """How an account pays: on invoice, from its prepaid balance, or settled at once in a way not recorded here."""
+
+    INVOICE = "invoice"
+    PREPAID = "prepaid"
+    AUTOMATIC = "automatic"
+
+
+class SandboxBehaviour(StrEnum):
+    """How things go for a test account, so that an integrator sees every path.
+
+    `by_hand`: orders stay where they are until advanced. `slow`: the registry takes its time, until advanced.
+    `out_of_stock`: no credits are found. `rejecting`: the registry rejects each retirement once. `unsure`: it does not
+    say what became of a retirement, until advanced.
+    """
+
+    NORMAL = "normal"
+    BY_HAND = "by_hand"
+    SLOW = "slow"
+    OUT_OF_STOCK = "out_of_stock"
+    REJECTING = "rejecting"
+    UNSURE = "unsure"
+
+
 @dataclass(frozen=True, slots=True)
 class Organisation:
     """A customer; `commission_rate` is the fee's share of the gross price, 0.10 unless set."""
@@ -51,6 +75,8 @@ class Account:
     suspended: bool = False
     selection: tuple[Choice, ...] = ()
     version: int = 0
+    billing: Billing = Billing.INVOICE
+    test_behaviour: SandboxBehaviour = SandboxBehaviour.NORMAL
 
     @property
     def organisation_id(self) -> UUID:

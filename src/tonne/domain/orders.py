@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from tonne.domain.accounts import Mode
+from tonne.domain.accounts import Billing, Mode
 from tonne.domain.money import Currency
 from tonne.domain.pricing import Line
 
@@ -68,6 +68,7 @@ class Order:
     idempotency_key: str | None = None
     metadata: Mapping[str, str] | None = None
     beneficiary: str | None = None
+    billing: Billing = Billing.INVOICE
 
     @property
     def commission_minor(self) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from tonne.domain.accounts import Account, ApiKey, Directory, Mode, Organisation
+from tonne.domain.accounts import Account, ApiKey, Billing, Directory, Mode, Organisation, SandboxBehaviour
 from tonne.domain.selection import Choice
 from tonne.storage.changes import announce_change
 from tonne.storage.currencies import find_currency
@@ -49,8 +49,8 @@ async def insert_account(connection: Connection, account: Account, *, at: dateti
     await connection.execute(
         """
         INSERT INTO accounts (organisation_id, account_id, name, mode, currency, sibling_id, handle, beneficiary,
-                              created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                              billing, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         """,
         account.organisation_id,
         account.account_id,
@@ -60,6 +60,7 @@ async def insert_account(connection: Connection, account: Account, *, at: dateti
         account.sibling_id,
         account.handle,
         account.beneficiary,
+        account.billing.value,
         at,
     )
     await announce_change(connection)
@@ -259,4 +260,6 @@ def _account(
         suspended=row["suspended_at"] is not None,
         selection=tuple(selections.get(row["account_id"], ())),
         version=row["version"],
+        billing=Billing(row["billing"]),
+        test_behaviour=SandboxBehaviour(row["test_behaviour"]),
     )

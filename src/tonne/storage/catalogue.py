@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
+from tonne.domain.accounts import Mode
 from tonne.domain.catalogue import Bundle, Catalogue, Project
 from tonne.domain.selection import Choice
 from tonne.storage.changes import announce_change
@@ -23,7 +24,7 @@ _BUNDLES = """
                    FROM bundle_projects bp
                    JOIN projects p USING (project_id)
                    LEFT JOIN (SELECT project_id, sum(available_tonnes) AS available_tonnes
-                                FROM lots GROUP BY project_id) s USING (project_id)
+                                FROM lots WHERE mode = 'live' GROUP BY project_id) s USING (project_id)
                   GROUP BY bp.bundle_id) m USING (bundle_id)
      ORDER BY b.bundle_id
 """
@@ -52,6 +53,8 @@ class Lot:
     serial_prefix: str
     serial_first: int
     serial_last: int
+    mode: Mode = Mode.LIVE
+    cost_per_tonne: Decimal | None = None
 
     @property
     def tonnes(self) -> int:
@@ -100,9 +103,9 @@ async def insert_lots(connection: Connection, lots: Sequence[Lot], *, at: dateti
     """Store new lots, all of them in stock."""
     await connection.executemany(
         """
-        INSERT INTO lots (project_id, lot_id, vintage_year, serial_prefix, serial_first, serial_last,
-                          issued_tonnes, available_tonnes, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8)
+        INSERT INTO lots (project_id, lot_id, vintage_year, serial_prefix, serial_first, serial_last, serial_next,
+                          issued_tonnes, available_tonnes, mode, cost_per_tonne, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $5, $7, $7, $8, $9, $10)
         """,
         [
             (
@@ -113,6 +116,8 @@ async def insert_lots(connection: Connection, lots: Sequence[Lot], *, at: dateti
                 lot.serial_first,
                 lot.serial_last,
                 lot.tonnes,
+                lot.mode.value,
+                lot.cost_per_tonne,
                 at,
             )
             for lot in lots

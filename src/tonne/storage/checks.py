@@ -47,9 +47,10 @@ CHECKS: Mapping[str, str] = {
             OR (cancelled_at IS NOT NULL AND (paid_at IS NOT NULL OR failed_at IS NOT NULL))
             OR (failed_at IS NOT NULL AND placed_at IS NOT NULL)
     """,
-    "every tonne of a lot is in stock, allocated, retired or cancelled": """
+    "every tonne of a lot is in stock, set aside, allocated, retired or cancelled": """
         SELECT 'lot ' || lot_id FROM lots
-         WHERE issued_tonnes <> available_tonnes + allocated_tonnes + retired_tonnes + cancelled_tonnes
+         WHERE issued_tonnes <> available_tonnes + set_aside_tonnes + allocated_tonnes + retired_tonnes
+                                + cancelled_tonnes
             OR serial_last - serial_first + 1 <> issued_tonnes
     """,
     "no serial number is in two lots": """
