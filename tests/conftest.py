@@ -50,6 +50,21 @@ def database_url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
     _administer(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture
+def new_database(postgres: EmbeddedPostgres, template: str) -> Iterator[Callable[[], str]]:
+    """Makes fresh databases with the newest schema, for this test alone."""
+    names: list[str] = []
+
+    def make() -> str:
+        names.append(f"tonne_{next(_numbers)}")
+        _administer(postgres.url, f"CREATE DATABASE {names[-1]} TEMPLATE {template}")
+        return _named(postgres.url, names[-1])
+
+    yield make
+    for name in names:
+        _administer(postgres.url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture(scope="module")
 def run_sql(database_url: str) -> Callable[..., list[asyncpg.Record]]:
     """Run a statement in the module's database and return its rows."""
