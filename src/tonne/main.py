@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from threading import Thread
 
 from litestar.types import ASGIApp
@@ -16,6 +16,7 @@ from tonne.application.housekeeping import housekeeping
 from tonne.application.identifiers import utc_now
 from tonne.application.order_desk import OrderDesk
 from tonne.application.place_orders import Outcome, PlaceOrder, place_orders
+from tonne.application.worker import working
 from tonne.http.app import create_api
 from tonne.http.rate_limits import RateLimiter
 from tonne.http.request import Services
@@ -77,6 +78,7 @@ async def _services(settings: Settings) -> AsyncIterator[Services]:
         commits: GroupCommit[PlaceOrder, Outcome] = GroupCommit(
             writing, place_orders, batches_in_flight=BATCHES_IN_FLIGHT
         )
-        async with snapshots.running(), commits.running(), housekeeping(pool, utc_now):
+        work = working(pool, utc_now) if settings.background_work == "on" else nullcontext()
+        async with snapshots.running(), commits.running(), housekeeping(pool, utc_now), work:
             _collect_garbage_seldom()
             yield Services(pool, OrderDesk(commits), snapshots)

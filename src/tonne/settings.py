@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-LOG_FORMATS = ("console", "json")
+CHOICES = {"log_format": ("console", "json"), "background_work": ("on", "off")}
 
 
 class SettingInvalid(Exception):
@@ -20,7 +20,7 @@ class Settings:
 
     `database_url` None means the embedded PostgreSQL below `data_dir`. `rate_limit_per_second` is the default of
     keys that have none of their own. `log_format` is console or json. `public_url` is the address that is shown to
-    users; without it, the one served on.
+    users; without it, the one served on. `background_work` off leaves retirement to `tonne worker`.
     """
 
     data_dir: Path = Path("tonne-data")
@@ -32,6 +32,7 @@ class Settings:
     rate_limit_per_second: int = 15
     database_connections: int = 10
     log_format: str = "console"
+    background_work: str = "on"
 
     @property
     def base_url(self) -> str:
@@ -57,8 +58,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 def _read(name: str, kind: str, text: str) -> object:
     if kind == "Path":
         return Path(text)
-    if name == "log_format" and text not in LOG_FORMATS:
-        msg = f"TONNE_LOG_FORMAT must be one of {', '.join(LOG_FORMATS)}; it is {text!r}"
+    if name in CHOICES and text not in CHOICES[name]:
+        msg = f"TONNE_{name.upper()} must be one of {', '.join(CHOICES[name])}; it is {text!r}"
         raise SettingInvalid(msg)
     if kind != "int":
         return text

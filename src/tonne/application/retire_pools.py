@@ -46,7 +46,7 @@ from tonne.storage.retirements import (
 )
 
 ORDERS_AT_ONCE = 10_000
-POOLS_AT_ONCE = 200
+POOLS_AT_ONCE = 100
 RETIREMENTS_AT_ONCE = 2_000
 PLANS_MAX = 10
 # A registry that has not answered by then is asked what became of the request.

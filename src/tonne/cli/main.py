@@ -9,6 +9,8 @@ from tonne.cli.accounts import accounts
 from tonne.cli.check import check
 from tonne.cli.db import db, init
 from tonne.cli.keys import keys
+from tonne.cli.retire import retire, worker
+from tonne.cli.retirements import retirements
 from tonne.cli.serve import serve
 
 
@@ -21,5 +23,5 @@ def main() -> None:
     """
 
 
-for command in (serve, init, db, keys, accounts, check):
+for command in (serve, init, db, keys, accounts, retirements, retire, worker, check):
     main.add_command(command)

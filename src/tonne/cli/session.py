@@ -16,7 +16,7 @@ import msgspec
 from rich.console import Console
 
 from tonne.settings import SettingInvalid, Settings, read_settings
-from tonne.storage.database import Connection
+from tonne.storage.database import Connection, Pool, open_pool
 from tonne.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tonne.storage.schema import current_revision, newest_revision
 
@@ -87,6 +87,19 @@ def on_database(
             await connection.close()
 
     return asyncio.run(run())
+
+
+def with_pool(settings: Settings, work: Callable[[Pool], Awaitable[Result]]) -> Result:
+    """Do something on a pool of connections to a database whose schema is current."""
+
+    async def run(url: str) -> Result:
+        async with await open_pool(url, connections_max=4) as pool:
+            return await work(pool)
+
+    with database(settings) as url:
+        # Asked first, so that an unreachable database is said plainly.
+        on_database(url, _refuse_other_schema, check_schema=False)
+        return asyncio.run(run(url))
 
 
 async def _connect(url: str) -> asyncpg.Connection:

@@ -1,0 +1,43 @@
+"""Fill what is left of pools to a whole tonne with the operator's own, so that the orders waiting in it complete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from tonne.domain.accounts import Account
+from tonne.storage.database import Pool
+from tonne.storage.pools import PoolRest, claim_organisation, fill_rests, find_rests
+
+
+async def plan_filling(pool: Pool, account: Account) -> list[PoolRest]:
+    """What filling an account's pools would take, and for which orders."""
+    async with pool.acquire(timeout=30) as connection:
+        return await find_rests(connection, account.organisation_id, account_id=account.account_id)
+
+
+async def fill_pools(
+    pool: Pool, account: Account, *, shown: Sequence[PoolRest] | None = None, at: datetime
+) -> list[PoolRest]:
+    """Fill an account's pools; returns what was filled.
+
+    With `shown`, only pools that still are as they were shown: what has changed since is left for another look.
+    """
+    async with pool.acquire(timeout=30) as connection, connection.transaction():
+        await claim_organisation(connection, account.organisation_id, wait=True)
+        rests = await find_rests(connection, account.organisation_id, account_id=account.account_id)
+        if shown is not None:
+            as_shown = {(rest.pool_id, rest.entered_grams) for rest in shown}
+            rests = [rest for rest in rests if (rest.pool_id, rest.entered_grams) in as_shown]
+        await fill_rests(connection, account.organisation_id, rests, at=at)
+        return rests
+
+
+async def fill_order(pool: Pool, organisation_id: UUID, order_id: UUID, *, at: datetime) -> None:
+    """Fill the pools that hold an order's last grams."""
+    async with pool.acquire(timeout=30) as connection, connection.transaction():
+        await claim_organisation(connection, organisation_id, wait=True)
+        rests = await find_rests(connection, organisation_id, order_id=order_id)
+        own = [rest for rest in rests if order_id in rest.order_ids]
+        await fill_rests(connection, organisation_id, own, at=at)
