@@ -42,18 +42,22 @@ _OPEN_POOLS = f"""
 """  # noqa: S608
 
 _ENTER = f"""
-    INSERT INTO pool_entries (organisation_id, pool_id, gram_first, quantity_grams, order_id)
-    SELECT o.organisation_id, p.pool_id,
-           p.entered_grams + sum(l.quantity_grams) OVER (PARTITION BY p.pool_id ORDER BY o.paid_at, o.order_id)
-                           - l.quantity_grams,
-           l.quantity_grams, o.order_id
-      FROM unnest($2::uuid[], $3::uuid[]) AS w (account_id, order_id)
-      JOIN orders o ON o.organisation_id = $1 AND o.account_id = w.account_id AND o.order_id = w.order_id
-      JOIN accounts a ON a.organisation_id = $1 AND a.account_id = o.account_id
-     CROSS JOIN LATERAL unnest(o.lines) l
-      JOIN pools p ON p.organisation_id = $1 AND p.pool_id = {_POOL_ID}
-     WHERE l.quantity_grams > 0
-    RETURNING pool_id, quantity_grams
+    WITH entering AS MATERIALIZED (
+        SELECT {_POOL_ID} AS pool_id, l.quantity_grams, o.order_id, o.paid_at
+          FROM unnest($2::uuid[], $3::uuid[]) AS w (account_id, order_id)
+          JOIN orders o ON o.organisation_id = $1 AND o.account_id = w.account_id AND o.order_id = w.order_id
+          JOIN accounts a ON a.organisation_id = $1 AND a.account_id = o.account_id
+         CROSS JOIN LATERAL unnest(o.lines) l
+         WHERE l.quantity_grams > 0),
+    entered AS (
+        INSERT INTO pool_entries (organisation_id, pool_id, gram_first, quantity_grams, order_id)
+        SELECT $1, e.pool_id,
+               p.entered_grams + sum(e.quantity_grams) OVER (PARTITION BY e.pool_id ORDER BY e.paid_at, e.order_id)
+                               - e.quantity_grams,
+               e.quantity_grams, e.order_id
+          FROM entering e
+          JOIN pools p ON p.organisation_id = $1 AND p.pool_id = e.pool_id)
+    SELECT pool_id, sum(quantity_grams)::bigint AS grams FROM entering GROUP BY pool_id
 """  # noqa: S608
 
 _COUNT_ENTERED = """
@@ -122,10 +126,14 @@ async def enter_paid_orders(
     accounts = [row["account_id"] for row in orders]
     order_ids = [row["order_id"] for row in orders]
     await connection.execute(_OPEN_POOLS, organisation_id, accounts, order_ids)
-    grams: dict[UUID, int] = {}
-    for row in await connection.fetch(_ENTER, organisation_id, accounts, order_ids):
-        grams[row["pool_id"]] = grams.get(row["pool_id"], 0) + row["quantity_grams"]
-    await connection.execute(_COUNT_ENTERED, organisation_id, list(grams), list(grams.values()), at)
+    entered = await connection.fetch(_ENTER, organisation_id, accounts, order_ids)
+    await connection.execute(
+        _COUNT_ENTERED,
+        organisation_id,
+        [row["pool_id"] for row in entered],
+        [row["grams"] for row in entered],
+        at,
+    )
     await connection.execute(
         """
         UPDATE orders o SET pooled_at = $4 FROM unnest($2::uuid[], $3::uuid[]) AS w (account_id, order_id)
