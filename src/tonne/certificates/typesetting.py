@@ -1,0 +1,78 @@
+"""Typst, shut in: it sees the vendored fonts and the files it is handed, and nothing else."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any, cast
+
+import typst
+
+from tonne.certificates.fonts import FONTS_DIRECTORY
+
+# PDF/A-3a: kept readable for decades, with its structure. PDF/UA-1: read aloud in the right order.
+_STANDARDS: list[typst.PDFStandard] = ["a-3a", "ua-1"]
+_MAIN = "main"
+
+
+class TypesettingFailed(Exception):  # noqa: N818
+    """The document can't be made of these files; the message says why."""
+
+
+class _Local(threading.local):
+    """A compiler for each thread: it keeps what it has worked out, and two threads may not share it."""
+
+    def __init__(self) -> None:
+        directory = _empty_directory().name
+        self.compiler = typst.Compiler(
+            root=directory,
+            font_paths=_fonts(),
+            ignore_system_fonts=True,
+            package_path=directory,
+            package_cache_path=directory,
+        )
+
+
+@cache
+def _fonts() -> typst.Fonts:
+    return typst.Fonts(
+        include_system_fonts=False, include_embedded_fonts=False, font_paths=[str(FONTS_DIRECTORY)]
+    )
+
+
+@cache
+def _empty_directory() -> tempfile.TemporaryDirectory[str]:
+    """The root of everything a document could read; removed when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="tonne-empty-")
+
+
+@cache
+def _local() -> _Local:
+    return _Local()
+
+
+def font_families() -> list[str]:
+    """The names of all vendored families, in alphabetical order."""
+    return _fonts().families()
+
+
+def typeset(source: str, files: Mapping[str, bytes], *, at: datetime) -> bytes:
+    """Compile Typst source that may read `files` (UTF-8, by name) into a PDF that says it was made `at`.
+
+    The same source, files and time give the same bytes.
+
+    Raises:
+        TypesettingFailed: a picture can't be drawn, or a character has no font.
+    """
+    document = cast("Any", {_MAIN: source.encode(), **files})
+    try:
+        pdf = _local().compiler.compile(
+            document, format="pdf", pdf_standards=_STANDARDS, timestamp=int(at.timestamp())
+        )
+    except (typst.TypstError, RuntimeError) as error:
+        raise TypesettingFailed(str(error)) from error
+    assert isinstance(pdf, bytes)
+    return pdf
