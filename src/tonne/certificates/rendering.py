@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
@@ -17,7 +18,7 @@ from babel import Locale
 from babel.dates import format_date
 from babel.numbers import format_decimal
 
-from tonne.certificates.fonts import printable
+from tonne.certificates.fonts import REPLACEMENT, printable
 from tonne.certificates.languages import Language
 from tonne.certificates.phrases import Phrase, phrase
 from tonne.certificates.texts import TEXTS, Texts, Wording
@@ -42,7 +43,7 @@ _FIRST_FONTS = ("Noto Sans", "Noto Sans CJK SC")
 _DISPLAY_FIRST_FONTS = ("Noto Serif Display", "Noto Naskh Arabic", *_FIRST_FONTS)
 
 
-class LogoNotPrintable(ValueError):  # noqa: N818
+class LogoNotPrintable(ValueError):
     """The picture is of no known kind, is damaged, or refers to something outside itself."""
 
 
@@ -57,10 +58,15 @@ def render_certificate(certificate: Certificate, *, language: Language) -> bytes
     files = {"qr.svg": _qr_code(certificate.proof_url)}
     if certificate.logo is not None:
         try:
-            return _typeset(facts | _logo_facts(certificate.logo), files | _logo_files(certificate.logo), certificate)
+            return _typeset(
+                facts | _logo_facts(certificate.logo), files | _logo_files(certificate.logo), certificate
+            )
         except (LogoNotPrintable, TypesettingFailed):
             pass
-    return _typeset(facts, files, certificate)
+    try:
+        return _typeset(facts, files, certificate)
+    except TypesettingFailed:
+        return _typeset(_without_marks(facts), files, certificate)
 
 
 def check_logo(logo: Logo) -> None:
@@ -90,6 +96,16 @@ def _layout() -> str:
 def _typeset(facts: dict[str, Any], files: dict[str, bytes], certificate: Certificate) -> bytes:
     facts_file = json.dumps(facts, ensure_ascii=False).encode()
     return typeset(_layout(), files | {"facts.json": facts_file}, at=certificate.completed_at)
+
+
+def _without_marks(facts: dict[str, Any]) -> dict[str, Any]:
+    """The facts without accents on letters of another script, which no single font can put together.
+
+    All combining marks go, as nothing tells which of them it was; what was one character before stays.
+    """
+    text = json.dumps(facts, ensure_ascii=False)
+    marks = {each for each in text if unicodedata.category(each).startswith("M")}
+    return dict(json.loads(text.translate(dict.fromkeys(map(ord, marks), REPLACEMENT))))
 
 
 def _qr_code(url: str) -> bytes:
@@ -142,7 +158,9 @@ def _facts(certificate: Certificate, language: Language) -> dict[str, Any]:
         "heading": wording.title,
         "on_behalf_of": wording.on_behalf_of,
         "beneficiary": phrase(certificate.beneficiary, word_max=_LINE_CHARACTERS),
-        "mass": phrase(f"{_readable(certificate.quantity_grams, locale)}{_SPACE}CO₂e", word_max=_LINE_CHARACTERS),
+        "mass": phrase(
+            f"{_readable(certificate.quantity_grams, locale)}{_SPACE}CO₂e", word_max=_LINE_CHARACTERS
+        ),
         "mass_exactly": texts.exactly.format(mass=exact_mass),
         "statement": wording.statement.format(mass=f"{_tonnes(certificate.quantity_grams, locale)}{_SPACE}t"),
         "particulars": _particulars(certificate, texts, wording, organisation, locale),

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from asn1crypto import cms, keys
+from asn1crypto import cms
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -27,7 +27,7 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.writer import BasePdfFileWriter
 from pyhanko.sign import signers
 from pyhanko.sign.fields import InvisSigSettings, MDPPerm, SigFieldSpec, SigSeedSubFilter
-from pyhanko_certvalidator.registry import SimpleCertificateStore
+from pyhanko.sign.signers.pdf_signer import PdfSigningSession
 
 from tonne.certificates.signature_form import cms_signature, signed_attributes
 
@@ -42,7 +42,7 @@ _SIGNER_FILE = "certificate-signer.pem"
 _FIELD_NAME = "Certificate"
 
 
-class SignerNotUsable(ValueError):  # noqa: N818
+class SignerNotUsable(ValueError):
     """The file holds no RSA key with its certificate, or the passphrase is not its own."""
 
 
@@ -188,7 +188,9 @@ def sign_certificate(pdf: bytes, signer: Signer, *, at: datetime) -> bytes:
     place = SigFieldSpec(_FIELD_NAME, invis_sig_settings=InvisSigSettings(box_out_of_bounds=True))
     pdf_signer = _DatedSigner(metadata, _KeySigner(signer), new_field_spec=place)
     pdf_signer.at = at.astimezone(UTC).replace(microsecond=0)
-    signed = _completed(pdf_signer.async_sign_pdf(writer))
+    # Its size in hexadecimal digits is known, so that there is no padding.
+    size = len(cms_signature(bytes(32), signer.certificate, bytes(signer.key.key_size // 8)).dump())
+    signed = _completed(pdf_signer.async_sign_pdf(writer, bytes_reserved=2 * size))
     return bytes(signed.getvalue())
 
 
@@ -212,33 +214,28 @@ class _DatedSigner(signers.PdfSigner):
     at: datetime
 
     def init_signing_session(
-        self, pdf_out: BasePdfFileWriter, existing_fields_only: bool = False
-    ) -> signers.PdfSigningSession:
+        self,
+        pdf_out: BasePdfFileWriter,
+        existing_fields_only: bool = False,  # noqa: FBT001, FBT002 - the parent's signature
+    ) -> PdfSigningSession:
         session = super().init_signing_session(pdf_out, existing_fields_only)
         session.system_time = self.at
         return session
 
 
-class _KeySigner(signers.SimpleSigner):
+class _KeySigner(signers.Signer):
     """Signs with a key that is loaded once, RSA PKCS#1 v1.5 and SHA-256: one signature for one document."""
 
     def __init__(self, signer: Signer) -> None:
         self.key = signer.key
         self.certificate = signer.certificate
-        super().__init__(
-            signing_cert=asn1_x509.Certificate.load(signer.certificate),
-            signing_key=keys.PrivateKeyInfo(),
-            cert_registry=SimpleCertificateStore(),
-        )
+        super().__init__(signing_cert=asn1_x509.Certificate.load(signer.certificate))
 
     # The parent has more settings; a signature has one form whatever they say.
     async def async_sign(  # type: ignore[override]
-        self, data_digest: bytes, digest_algorithm: str, *, dry_run: bool = False, **_settings: object
+        self, data_digest: bytes, digest_algorithm: str, **_settings: object
     ) -> cms.ContentInfo:
         assert digest_algorithm == "sha256"
-        if dry_run:
-            # Its size is asked for.
-            return cms_signature(data_digest, self.certificate, bytes(self.key.key_size // 8))
         attributes = signed_attributes(data_digest, self.certificate).dump()
         signature = self.key.sign(attributes, padding.PKCS1v15(), hashes.SHA256())
         return cms_signature(data_digest, self.certificate, signature)

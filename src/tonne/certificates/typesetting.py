@@ -18,22 +18,29 @@ _STANDARDS: list[typst.PDFStandard] = ["a-3a", "ua-1"]
 _MAIN = "main"
 
 
-class TypesettingFailed(Exception):  # noqa: N818
+class TypesettingFailed(Exception):
     """The document can't be made of these files; the message says why."""
 
 
-class _Local(threading.local):
-    """A compiler for each thread: it keeps what it has worked out, and two threads may not share it."""
+# A compiler keeps what it has worked out, so each thread has its own.
+_here = threading.local()
+_STARTING = threading.Lock()
 
-    def __init__(self) -> None:
-        directory = _empty_directory().name
-        self.compiler = typst.Compiler(
-            root=directory,
-            font_paths=_fonts(),
-            ignore_system_fonts=True,
-            package_path=directory,
-            package_cache_path=directory,
-        )
+
+def _compiler() -> typst.Compiler:
+    compiler: typst.Compiler | None = getattr(_here, "compiler", None)
+    if compiler is None:
+        with _STARTING:
+            directory = _empty_directory().name
+            compiler = typst.Compiler(
+                root=directory,
+                font_paths=_fonts(),
+                ignore_system_fonts=True,
+                package_path=directory,
+                package_cache_path=directory,
+            )
+        _here.compiler = compiler
+    return compiler
 
 
 @cache
@@ -47,11 +54,6 @@ def _fonts() -> typst.Fonts:
 def _empty_directory() -> tempfile.TemporaryDirectory[str]:
     """The root of everything a document could read; removed when the process ends."""
     return tempfile.TemporaryDirectory(prefix="tonne-empty-")
-
-
-@cache
-def _local() -> _Local:
-    return _Local()
 
 
 def font_families() -> list[str]:
@@ -69,7 +71,7 @@ def typeset(source: str, files: Mapping[str, bytes], *, at: datetime) -> bytes:
     """
     document = cast("Any", {_MAIN: source.encode(), **files})
     try:
-        pdf = _local().compiler.compile(
+        pdf = _compiler().compile(
             document, format="pdf", pdf_standards=_STANDARDS, timestamp=int(at.timestamp())
         )
     except (typst.TypstError, RuntimeError) as error:
