@@ -103,12 +103,13 @@ def text_of(pdf: bytes) -> str:
 
 def picture_of(pdf: bytes, page: int = 0) -> Image.Image:
     with pypdfium2.PdfDocument(pdf) as document:
-        return document[page].render(scale=2).to_pil().convert("RGB")
+        picture: Image.Image = document[page].render(scale=2).to_pil()
+        return picture.convert("RGB")
 
 
 def fonts_of(pdf: bytes) -> Iterator[set[str]]:
     """For each font of each page, the keys of its descriptor."""
     with pikepdf.open(io.BytesIO(pdf)) as document:
         for page in document.pages:
-            for font in page.get("/Resources", {}).get("/Font", {}).values():
+            for font in page.Resources.Font.values():
                 yield set(font["/DescendantFonts"][0]["/FontDescriptor"].keys())

@@ -15,7 +15,9 @@ _BREAKS_ANYWHERE = (
     "\u1000-\u109f\u1780-\u17ff"  # Burmese, Khmer
     "\u2e80-\ua4cf\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"  # Chinese, Japanese, Korean
 )
-_WORD = re.compile(rf"[^\s{_BREAKS_ANYWHERE}]+")
+# Not the spaces that hold together: U+00A0, U+2007, U+202F.
+_SPACES = " \u1680\u2000-\u2006\u2008-\u200a\u205f\u3000"
+_WORD = re.compile(f"[^{_SPACES}{_BREAKS_ANYWHERE}]+")
 _AFTER_PUNCTUATION = re.compile(r"(?<=[-/_.,:;=&?@])(?=[^-/_.,:;=&?@])")
 _KANA = re.compile("[\u3041-\u30ff\u31f0-\u31ff\uff66-\uff9f]")
 _JAPANESE_FORMS = re.compile("株式会社|有限会社|合同会社|一般社団法人|財団法人")

@@ -175,6 +175,7 @@ def sign_certificate(pdf: bytes, signer: Signer, *, at: datetime) -> bytes:
 
     The same file, signer and time give the same bytes. It changes nothing that PDF/A-3 or PDF/UA-1 ask for.
     """
+    at = at.astimezone(UTC).replace(microsecond=0)
     writer = _Writer(io.BytesIO(pdf), at)
     metadata = signers.PdfSignatureMetadata(
         field_name=_FIELD_NAME,
@@ -187,7 +188,7 @@ def sign_certificate(pdf: bytes, signer: Signer, *, at: datetime) -> bytes:
     # Outside the page, so that it needs no picture and no place in the reading order.
     place = SigFieldSpec(_FIELD_NAME, invis_sig_settings=InvisSigSettings(box_out_of_bounds=True))
     pdf_signer = _DatedSigner(metadata, _KeySigner(signer), new_field_spec=place)
-    pdf_signer.at = at.astimezone(UTC).replace(microsecond=0)
+    pdf_signer.at = at
     # Its size in hexadecimal digits is known, so that there is no padding.
     size = len(cms_signature(bytes(32), signer.certificate, bytes(signer.key.key_size // 8)).dump())
     signed = _completed(pdf_signer.async_sign_pdf(writer, bytes_reserved=2 * size))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -31,7 +33,7 @@ def _compiler() -> typst.Compiler:
     compiler: typst.Compiler | None = getattr(_here, "compiler", None)
     if compiler is None:
         with _STARTING:
-            directory = _empty_directory().name
+            directory = _empty_directory()
             compiler = typst.Compiler(
                 root=directory,
                 font_paths=_fonts(),
@@ -51,9 +53,12 @@ def _fonts() -> typst.Fonts:
 
 
 @cache
-def _empty_directory() -> tempfile.TemporaryDirectory[str]:
+def _empty_directory() -> str:
     """The root of everything a document could read; removed when the process ends."""
-    return tempfile.TemporaryDirectory(prefix="tonne-empty-")
+    directory = tempfile.mkdtemp(prefix="tonne-empty-")
+    # A forked process may have removed it; what is compiled from memory doesn't miss it.
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
 
 
 def font_families() -> list[str]:
