@@ -1,0 +1,1 @@
+"""Certificates: facts in, PDF bytes out; signing and verifying."""
