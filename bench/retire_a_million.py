@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 import asyncpg
-import psutil
 
 from tonne.application.identifiers import utc_now
 from tonne.application.load_demo import load_demo
@@ -92,18 +91,16 @@ async def outcome(url: str) -> dict[str, int]:
         )
         broken = [result.rule async for result in run_checks(connection) if result.findings]
         assert not broken, broken
+        assert row is not None
         return dict(row)
     finally:
         await connection.close()
 
 
-def postgres_memory_mb(server: EmbeddedPostgres) -> float:
-    processes = [p for p in psutil.process_iter(["name"]) if p.info["name"] == "postgres"]
-    return sum(process.memory_info().rss for process in processes) / 1e6
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--orders", type=int, default=1_000_000)
     parser.add_argument("--pools", type=int, default=1000)
     chosen = parser.parse_args()

@@ -43,16 +43,14 @@ class Shop:
     def on_connection(self, work: Callable[..., Any]) -> Any:
         return on_connection(self.database_url, work)
 
-    def sql(self, statement: str, *arguments: Any) -> list[Any]:
+    def sql(self, statement: str, *arguments: Any) -> Any:
         return self.on_connection(lambda connection: connection.fetch(statement, *arguments))
 
     @property
     def bundles(self) -> list[UUID]:
         return [row["bundle_id"] for row in self.sql("SELECT bundle_id FROM bundles ORDER BY bundle_id")]
 
-    def order(
-        self, *grams: int, mode: Mode = Mode.LIVE, bundle: int = 0, currency: str = "USD"
-    ) -> list[UUID]:
+    def order(self, *grams: int, mode: Mode = Mode.LIVE, bundle: int = 0, currency: str = "USD") -> Any:
         """Place orders of so many grams of one bundle, and have them paid."""
         new_key = self.keys[currency, mode]
         bundle_id = self.bundles[bundle]
