@@ -75,12 +75,19 @@ def run_sql(database_url: str) -> Callable[..., list[asyncpg.Record]]:
     return run
 
 
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where services of the run keep what is not in the database: the key that signs certificates."""
+    return tmp_path_factory.mktemp("data")
+
+
 @pytest.fixture(scope="module")
-def service(database_url: str) -> Iterator[Service]:
+def service(database_url: str, data_dir: Path) -> Iterator[Service]:
     """The service on a free loopback port, limits switched up, with the demo's catalogue, accounts and keys."""
     keys = on_connection(database_url, lambda connection: load_demo(connection, at=utc_now()))
     assert keys is not None
-    with serving(Settings(database_url=database_url, rate_limit_per_second=1_000_000)) as base_url:
+    settings = Settings(database_url=database_url, data_dir=data_dir, rate_limit_per_second=1_000_000)
+    with serving(settings) as base_url:
         yield Service(
             base_url, database_url, {(key.account.currency.code, key.account.mode): key for key in keys}
         )

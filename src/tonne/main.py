@@ -16,13 +16,16 @@ from tonne.application.housekeeping import housekeeping
 from tonne.application.identifiers import utc_now
 from tonne.application.order_desk import OrderDesk
 from tonne.application.place_orders import Outcome, PlaceOrder, place_orders
+from tonne.application.proofs import Links, ProofDesk, SigningKey
 from tonne.application.worker import working
+from tonne.domain.proof import ProofCodes
 from tonne.http.app import create_api
 from tonne.http.rate_limits import RateLimiter
 from tonne.http.request import Services
 from tonne.logs import configure_logging
 from tonne.settings import Settings, read_settings
-from tonne.storage.database import open_pool
+from tonne.storage.certificates import proof_secret
+from tonne.storage.database import Pool, open_pool
 from tonne.storage.group_commit import GroupCommit
 from tonne.storage.snapshot import SnapshotKeeper
 
@@ -81,4 +84,17 @@ async def _services(settings: Settings) -> AsyncIterator[Services]:
         work = working(pool, utc_now) if settings.background_work == "on" else nullcontext()
         async with snapshots.running(), commits.running(), housekeeping(pool, utc_now), work:
             _collect_garbage_seldom()
-            yield Services(pool, OrderDesk(commits), snapshots)
+            yield Services(pool, OrderDesk(commits), snapshots, await _proof_desk(settings, pool, snapshots))
+
+
+async def _proof_desk(settings: Settings, pool: Pool, snapshots: SnapshotKeeper) -> ProofDesk:
+    async with pool.acquire(timeout=5) as connection:
+        codes = ProofCodes(await proof_secret(connection))
+    passphrase = settings.signing_key_passphrase
+    signing_key = SigningKey(
+        settings.data_dir / "signing",
+        settings.signing_key_file,
+        None if passphrase is None else passphrase.encode(),
+        settings.operator_name,
+    )
+    return ProofDesk(pool, snapshots, Links(settings.base_url, codes), signing_key, utc_now)

@@ -20,7 +20,9 @@ class Settings:
 
     `database_url` None means the embedded PostgreSQL below `data_dir`. `rate_limit_per_second` is the default of
     keys that have none of their own. `log_format` is console or json. `public_url` is the address that is shown to
-    users; without it, the one served on. `background_work` off leaves retirement to `tonne worker`.
+    users; without it, the one served on. `background_work` off leaves retirement to `tonne worker`. Certificates
+    are signed with the key in `signing_key_file` (PKCS#12), else with one that is made below `data_dir` on first use, in
+    the name of `operator_name`.
     """
 
     data_dir: Path = Path("tonne-data")
@@ -33,6 +35,9 @@ class Settings:
     database_connections: int = 10
     log_format: str = "console"
     background_work: str = "on"
+    signing_key_file: Path | None = None
+    signing_key_passphrase: str | None = None
+    operator_name: str = "Tonne"
 
     @property
     def base_url(self) -> str:
@@ -56,7 +61,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _read(name: str, kind: str, text: str) -> object:
-    if kind == "Path":
+    if kind.startswith("Path"):
         return Path(text)
     if name in CHOICES and text not in CHOICES[name]:
         msg = f"TONNE_{name.upper()} must be one of {', '.join(CHOICES[name])}; it is {text!r}"

@@ -16,7 +16,7 @@ from tonne.http.failures import error_for
 from tonne.http.front_door import FrontDoor
 from tonne.http.rate_limits import RateLimiter
 from tonne.http.request import BODY_BYTES_MAX, ApiRequest, Services
-from tonne.http.routes import account, catalogue, estimates, orders, quotes, service
+from tonne.http.routes import account, catalogue, estimates, order_credits, orders, quotes, service
 from tonne.http.shortcut import Shortcut
 
 V1 = (
@@ -25,7 +25,9 @@ V1 = (
     orders.create_order_by_estimate,
     orders.list_account_orders,
     orders.get_order,
-    orders.get_order_certificate,
+    order_credits.list_order_allocations,
+    order_credits.list_order_retirements,
+    order_credits.get_order_certificate,
     orders.get_order_by_idempotency_key,
     quotes.quote_by_mass,
     quotes.quote_by_value,

@@ -10,6 +10,7 @@ from tonne.domain.selection import BUNDLES_MAX
 from tonne.http.wire.accounts import AccountBody
 from tonne.http.wire.catalogue import BundleBody, BundlePage, ProjectBody, ProjectPage
 from tonne.http.wire.common import NO_NUL, ChoiceBody
+from tonne.http.wire.credits import AllocationBody, CertificateBody, RetirementBody
 from tonne.http.wire.errors import ErrorBody
 from tonne.http.wire.estimates import CreateElectricityEstimate, EstimateBody
 from tonne.http.wire.orders import (
@@ -25,9 +26,9 @@ from tonne.http.wire.orders import (
 from tonne.http.wire.quotes import QuoteBody
 
 WIRE = (
-    AccountBody, BundleBody, BundlePage, ChoiceBody, CreateElectricityEstimate, CreateOrderByEstimate,
+    AccountBody, AllocationBody, BundleBody, BundlePage, CertificateBody, ChoiceBody, CreateElectricityEstimate, CreateOrderByEstimate,
     CreateOrderByMass, CreateOrderByValue, ErrorBody, EstimateBody, OrderBody, OrderPage, ProjectBody,
-    ProjectPage, QuoteBody, QuoteByEstimate, QuoteByMass, QuoteByValue,
+    ProjectPage, QuoteBody, QuoteByEstimate, QuoteByMass, QuoteByValue, RetirementBody,
 )  # fmt: skip
 
 REQUEST_KEY = {

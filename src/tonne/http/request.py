@@ -13,6 +13,7 @@ from litestar.datastructures import State
 from litestar.types import HTTPReceiveMessage
 
 from tonne.application.order_desk import OrderDesk
+from tonne.application.proofs import Links, ProofDesk
 from tonne.domain.accounts import Account, Caller
 from tonne.domain.catalogue import Catalogue
 from tonne.domain.errors import PayloadTooLarge, UnsupportedMediaType, ValidationFailed
@@ -31,6 +32,11 @@ class Services:
     pool: Pool
     desk: OrderDesk
     snapshots: SnapshotKeeper
+    proofs: ProofDesk
+
+    @property
+    def links(self) -> Links:
+        return self.proofs.links
 
 
 class ApiRequest(Request[Caller, Any, State]):

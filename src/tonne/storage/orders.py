@@ -101,6 +101,13 @@ _BY_KEY = (
     f"SELECT {_COLUMNS} FROM orders WHERE organisation_id = $1 AND account_id = $2 AND idempotency_key = $3"  # noqa: S608
 )
 
+_WITH_PROJECT = """
+    EXISTS (SELECT FROM allocations a
+              JOIN retirements r ON r.organisation_id = a.organisation_id AND r.retirement_id = a.retirement_id
+             WHERE a.organisation_id = $1 AND a.order_id = orders.order_id AND r.project_id = {}
+               AND r.state <> 'rejected')
+"""
+
 _TIMES = (
     (OrderStatus.PLACED, "placed_at"),
     (OrderStatus.PAID, "paid_at"),
@@ -140,6 +147,7 @@ class OrderFilter:
     created_from: datetime | None = None
     created_to: datetime | None = None
     metadata: Mapping[str, str] | None = None
+    project_id: UUID | None = None
 
 
 async def insert_orders(connection: Connection, orders: Sequence[NewOrder]) -> set[UUID]:
@@ -227,6 +235,7 @@ async def list_orders(
     require(
         "metadata @> {}", None if wanted.metadata is None else msgspec.json.encode(wanted.metadata).decode()
     )
+    require(_WITH_PROJECT, wanted.project_id)
     rows = await connection.fetch(
         f"SELECT {_COLUMNS} FROM orders WHERE {' AND '.join(conditions)} ORDER BY order_id DESC LIMIT $3",  # noqa: S608
         *arguments,

@@ -13,7 +13,7 @@ from tonne.domain.retirement import RetirementState, format_serial
 from tonne.storage.database import Connection, Record
 
 # Before these, nothing of an order is in any pool.
-_UNDER_WAY = frozenset({OrderStatus.PAID, OrderStatus.RETIRING, OrderStatus.COMPLETE})
+UNDER_WAY = frozenset({OrderStatus.PAID, OrderStatus.RETIRING, OrderStatus.COMPLETE})
 
 _PARTS = """
     SELECT a.order_id, r.bundle_id, r.project_id, r.state = 'confirmed' AS is_retired,
@@ -66,7 +66,7 @@ async def load_progress(
     connection: Connection, account: Account, orders: Sequence[Order]
 ) -> dict[UUID, Progress]:
     """How far orders of an account have come; those that were not paid are left out."""
-    order_ids = [order.order_id for order in orders if order.status in _UNDER_WAY]
+    order_ids = [order.order_id for order in orders if order.status in UNDER_WAY]
     if not order_ids:
         return {}
     parts: dict[UUID, list[Part]] = {order_id: [] for order_id in order_ids}
@@ -74,7 +74,7 @@ async def load_progress(
         parts[row["order_id"]].append(
             Part(row["bundle_id"], row["project_id"], row["is_retired"], row["quantity_grams"])
         )
-    unfinished = [order.order_id for order in orders if order.status in _UNDER_WAY - {OrderStatus.COMPLETE}]
+    unfinished = [order.order_id for order in orders if order.status in UNDER_WAY - {OrderStatus.COMPLETE}]
     out_of_stock: set[UUID] = set()
     if unfinished:
         rows = await connection.fetch(_WAITING_FOR_STOCK, account.organisation_id, unfinished)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
+from uuid import UUID
 
 from litestar import Response, get, post
 from litestar.params import JSONBody, QueryParameter
 
 from tonne.application.identifiers import new_id, utc_now
 from tonne.application.place_orders import Outcome, Placed, PlaceOrder, Refused, RepeatableRequest, Replayed
+from tonne.application.proofs import Links
 from tonne.domain.catalogue import Catalogue
 from tonne.domain.errors import (
     EstimateNotFound,
@@ -21,6 +24,7 @@ from tonne.domain.errors import (
     ValidationFailed,
 )
 from tonne.domain.orders import Order, OrderStatus
+from tonne.domain.progress import Progress
 from tonne.http.answers import answer, stored_answer
 from tonne.http.documentation import ORDERING, WITH_BODY, After, Limit, refusals
 from tonne.http.paging import first_page, read_cursor, read_limit
@@ -28,6 +32,7 @@ from tonne.http.repeatable import answer_to_keep, read_request_key
 from tonne.http.request import ApiRequest, read_time
 from tonne.http.wire.common import NO_NUL, read_id
 from tonne.http.wire.orders import (
+    NOT_UNDER_WAY,
     CreateOrder,
     CreateOrderByEstimate,
     CreateOrderByMass,
@@ -38,6 +43,7 @@ from tonne.http.wire.orders import (
 )
 from tonne.storage.idempotent_requests import RequestKey, StoredAnswer
 from tonne.storage.orders import OrderFilter, find_order, find_order_by_idempotency_key, list_orders
+from tonne.storage.progress import UNDER_WAY, load_progress
 
 TAGS = ["Orders"]
 BY_KEY_PATH = "/v1/orders/by-idempotency-key/"
@@ -149,21 +155,9 @@ async def list_account_orders(
 )
 async def get_order(request: ApiRequest) -> Response[OrderBody]:
     """Get an order by its id."""
-    return answer(order_body(await _find(request), request.catalogue))
-
-
-@get(
-    "/orders/{id:str}/certificate",
-    tags=TAGS,
-    operation_id="getOrderCertificate",
-    summary="Get an order's certificate",
-    media_type="application/pdf",
-    responses=refusals(NotFound),
-)
-async def get_order_certificate(request: ApiRequest) -> bytes:
-    """Get the certificate of a complete order, as a PDF."""
-    order = await _find(request)
-    raise NotFound(f"There is no certificate before an order is complete; this one is {order.status.value}.")
+    order = await find_own_order(request)
+    [body] = await show_orders(request, [order])
+    return answer(body)
 
 
 @get(
@@ -183,12 +177,14 @@ async def get_order_by_idempotency_key(request: ApiRequest) -> Response[OrderBod
         order = await find_order_by_idempotency_key(connection, request.account, key)
     if order is None:
         raise NotFound
-    return answer(order_body(order, request.catalogue))
+    [body] = await show_orders(request, [order])
+    return answer(body)
 
 
 async def _place(request: ApiRequest, data: CreateOrder) -> Response[Any]:
     key = await read_request_key(request)
     catalogue = request.catalogue
+    links = request.services.links
     command = PlaceOrder(
         order_id=new_id(),
         caller=request.caller,
@@ -200,25 +196,27 @@ async def _place(request: ApiRequest, data: CreateOrder) -> Response[Any]:
         repeatable=None
         if key is None
         else RepeatableRequest(
-            key, partial(_answer, key=key, path=request.scope["path"], catalogue=catalogue)
+            key, partial(_answer, key=key, path=request.scope["path"], catalogue=catalogue, links=links)
         ),
     )
     outcome = await request.services.desk.place(command)
-    return _render(outcome, catalogue)
+    return _render(outcome, catalogue, links)
 
 
-def _render(outcome: Outcome, catalogue: Catalogue) -> Response[Any]:
+def _render(outcome: Outcome, catalogue: Catalogue, links: Links) -> Response[Any]:
     match outcome:
         case Placed(order):
-            return answer(order_body(order, catalogue))
+            return answer(order_body(order, catalogue, links))
         case Replayed(stored):
             return stored_answer(stored)
         case Refused(error):
             raise error
 
 
-def _answer(outcome: Placed | Refused, *, key: RequestKey, path: str, catalogue: Catalogue) -> StoredAnswer:
-    body = outcome.error if isinstance(outcome, Refused) else order_body(outcome.order, catalogue)
+def _answer(
+    outcome: Placed | Refused, *, key: RequestKey, path: str, catalogue: Catalogue, links: Links
+) -> StoredAnswer:
+    body = outcome.error if isinstance(outcome, Refused) else order_body(outcome.order, catalogue, links)
     return answer_to_keep(body, key, path)
 
 
@@ -229,8 +227,8 @@ async def _list(request: ApiRequest) -> Response[OrderPage]:
     page_size = read_limit(query)
     cursor = read_cursor(query)
     wanted = _read_filter(query)
-    if "offset_link_id" in query or "project_id" in query:
-        # No order has come from an offset link, and none has credits allocated yet.
+    if "offset_link_id" in query or ("project_id" in query and wanted.project_id is None):
+        # No order has come from an offset link, and no project has such an id.
         return answer(OrderPage([], has_more=False, next_cursor=None))
     async with request.services.pool.acquire(timeout=5) as connection:
         found = await list_orders(
@@ -238,14 +236,32 @@ async def _list(request: ApiRequest) -> Response[OrderPage]:
         )
     orders, has_more = first_page(found, page_size)
     page = OrderPage(
-        [order_body(order, request.catalogue) for order in orders],
+        await show_orders(request, orders),
         has_more=has_more,
         next_cursor=str(orders[-1].order_id) if has_more else None,
     )
     return answer(page)
 
 
-async def _find(request: ApiRequest) -> Order:
+async def show_orders(request: ApiRequest, orders: Sequence[Order]) -> list[OrderBody]:
+    """Print orders of the account with how far they have come."""
+    progress: Mapping[UUID, Progress] = {}
+    if any(order.status in UNDER_WAY for order in orders):
+        async with request.services.pool.acquire(timeout=5) as connection:
+            progress = await load_progress(connection, request.account, orders)
+    links = request.services.links
+    return [
+        order_body(order, request.catalogue, links, progress.get(order.order_id, NOT_UNDER_WAY))
+        for order in orders
+    ]
+
+
+async def find_own_order(request: ApiRequest) -> Order:
+    """Find the order that the path names.
+
+    Raises:
+        NotFound: the account has no such order.
+    """
     order_id = read_id(request.path_params["id"])
     if order_id is None:
         raise NotFound
@@ -270,5 +286,9 @@ def _read_filter(query: dict[str, str]) -> OrderFilter:
         if name.startswith("metadata[")
     }
     return OrderFilter(
-        status=None if status is None else OrderStatus(status), metadata=metadata or None, **times
+        status=None if status is None else OrderStatus(status),
+        created_from=times["created_from"],
+        created_to=times["created_to"],
+        metadata=metadata or None,
+        project_id=read_id(query.get("project_id", "")),
     )

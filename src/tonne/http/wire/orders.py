@@ -7,12 +7,14 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from tonne.application.proofs import Links
 from tonne.domain.catalogue import Catalogue
 from tonne.domain.decimals import plain
 from tonne.domain.errors import EstimateNotFound, ValidationFailed
 from tonne.domain.mass import MassUnit, format_tonnes
 from tonne.domain.orders import Order, OrderStatus
 from tonne.domain.pricing import Line
+from tonne.domain.progress import PricedPart, Progress, WaitingFor, price_parts, retire_by, waiting_for
 from tonne.domain.purchase import ByBundleMasses, ByEstimate, ByMass, ByValue, Purchase
 from tonne.domain.selection import BUNDLES_MAX, refuse_repeated
 from tonne.http.wire.common import (
@@ -37,6 +39,7 @@ from tonne.http.wire.common import (
     read_value,
 )
 
+NOT_UNDER_WAY = Progress()
 # Once an order is over, it makes no difference to it what is in stock.
 _OVER = frozenset({OrderStatus.COMPLETE, OrderStatus.CANCELLED, OrderStatus.FAILED})
 
@@ -231,6 +234,18 @@ class OrderBody(msgspec.Struct, frozen=True):
     mode: Annotated[str, Meta(description="`test` or `live`.", extra_json_schema={"enum": ["live", "test"]})]
     beneficiary: Annotated[str | None, Meta(description="For whom credits are retired.")]
     status_history: Annotated[list[StatusReached], Meta(description="Oldest first.")]
+    retire_by: Annotated[
+        Time | None, Meta(description="When a paid order should be retired at the latest; null before.")
+    ]
+    waiting_for: Annotated[
+        WaitingFor | None,
+        Meta(
+            description="Why the order is not complete. `placing`, `payment`: it is not paid. `tonne`: credits are "
+            "retired in whole tonnes, and some of this order is in a tonne that other orders of the same account and "
+            "beneficiary will fill. `stock`: no credits are left for now. `registry`: the registry has not retired "
+            "them yet. null when the order is over."
+        ),
+    ]
 
 
 class OrderPage(msgspec.Struct, frozen=True):
@@ -241,9 +256,14 @@ class OrderPage(msgspec.Struct, frozen=True):
     next_cursor: Annotated[str | None, Meta(description="Pass it as `after`; null when there is no more.")]
 
 
-def order_body(order: Order, catalogue: Catalogue) -> OrderBody:
+def order_body(
+    order: Order, catalogue: Catalogue, links: Links, progress: Progress = NOT_UNDER_WAY
+) -> OrderBody:
     """Print an order; names, images and stock are the catalogue's of now."""
     money = order.currency.format
+    is_complete = order.status is OrderStatus.COMPLETE
+    waits_for = waiting_for(order, progress)
+    by = retire_by(order)
     return OrderBody(
         id=str(order.order_id),
         idempotency_key=order.idempotency_key,
@@ -265,9 +285,12 @@ def order_body(order: Order, catalogue: Catalogue) -> OrderBody:
             )
             for line in order.lines
         ],
-        projects=[],
-        certificate=None,
-        public_certificate_url=None,
+        projects=[
+            _project_body(priced, money(priced.offset_cost_minor), catalogue)
+            for priced in price_parts(order, progress.parts)
+        ],
+        certificate=links.certificate(order) if is_complete else None,
+        public_certificate_url=links.proof(order) if is_complete else None,
         metadata=dict(order.metadata or {}),
         offset_link_id=None,
         email=None,
@@ -275,6 +298,25 @@ def order_body(order: Order, catalogue: Catalogue) -> OrderBody:
         mode=order.mode.value,
         beneficiary=order.beneficiary,
         status_history=[StatusReached(status, format_time(at)) for status, at in order.history],
+        retire_by=None if by is None else format_time(by),
+        waiting_for=waits_for,
+    )
+
+
+def _project_body(priced: PricedPart, offset_cost: str, catalogue: Catalogue) -> OrderProject:
+    """Print a part of an order. A project that left the catalogue keeps its id as its name."""
+    part = priced.part
+    project = catalogue.projects.get(part.project_id)
+    return OrderProject(
+        project_id=str(part.project_id),
+        project_name=str(part.project_id) if project is None else project.name,
+        project_type="" if project is None else project.project_type,
+        project_slug="" if project is None else project.slug,
+        project_logo=None if project is None else project.logo,
+        quantity=format_tonnes(part.quantity_grams),
+        unit_price=plain(priced.line.unit_price),
+        offset_cost=offset_cost,
+        status="retired" if part.is_retired else "allocated",
     )
 
 
