@@ -66,7 +66,7 @@ ORDER = {
     "id", "idempotency_key", "type", "status", "currency", "offset_cost", "commission", "total_cost", "quantity",
     "requested_quantity", "requested_value", "estimate_id", "payment_method", "created_at", "bundles", "projects",
     "certificate", "public_certificate_url", "metadata", "offset_link_id", "email", "account_id", "mode",
-    "beneficiary", "status_history",
+    "beneficiary", "status_history", "retire_by", "waiting_for",
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -59,8 +59,10 @@ SHORT_CUT = tuple(handler for handler in V1 if handler.http_methods == {"POST"})
 ServicesRunning = Callable[[], AbstractAsyncContextManager[Services]]
 
 
-def create_api(services_running: ServicesRunning, limiter: RateLimiter) -> ASGIApp:
-    """Assemble the API around services that run as long as it does."""
+def create_api(
+    services_running: ServicesRunning, limiter: RateLimiter, *, pages: Sequence[Router] = ()
+) -> ASGIApp:
+    """Assemble the API, and pages beside it, around services that run as long as it does."""
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
@@ -70,7 +72,7 @@ def create_api(services_running: ServicesRunning, limiter: RateLimiter) -> ASGIA
             yield
 
     app = Litestar(
-        route_handlers=[Router("/v1", route_handlers=V1), *ABOUT],
+        route_handlers=[Router("/v1", route_handlers=V1), *ABOUT, *pages],
         request_class=ApiRequest,
         exception_handlers={
             HTTPException: _refused,

@@ -22,12 +22,13 @@ from tonne.domain.errors import (
 from tonne.domain.estimates import Estimate
 from tonne.domain.mass import MassUnit
 from tonne.domain.purchase import ByEstimate, Purchase, price_purchase
+from tonne.domain.times import format_time
 from tonne.estimates.electricity import estimate_electricity
 from tonne.http.answers import answer, stored_answer
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.repeatable import answer_to_keep, read_request_key
 from tonne.http.request import ApiRequest
-from tonne.http.wire.common import format_time, read_id, read_selection
+from tonne.http.wire.common import read_id, read_selection
 from tonne.http.wire.errors import ErrorBody, error_body
 from tonne.http.wire.estimates import CreateElectricityEstimate, EstimateBody, estimate_body
 from tonne.http.wire.quotes import QuoteBody, quote_body

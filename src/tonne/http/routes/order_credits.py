@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Response, get
 
+from tonne.application.certificate_facts import certificate_body
 from tonne.certificates.languages import choose_language
 from tonne.domain.errors import NotFound
 from tonne.http.answers import answer
@@ -16,7 +17,6 @@ from tonne.http.wire.credits import (
     AllocationBody,
     RetirementBody,
     allocation_body,
-    certificate_body,
     retirement_body,
 )
 from tonne.storage.progress import find_order_parts

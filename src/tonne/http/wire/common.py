@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Annotated
 from uuid import UUID
 
@@ -208,12 +206,6 @@ def read_value(text: str, pointer: str) -> Decimal:
     if value > VALUE_MAX:
         raise ValidationFailed.at(pointer, f"must be at most {VALUE_MAX}")
     return value
-
-
-@lru_cache(maxsize=4096)
-def format_time(at: datetime) -> str:
-    """RFC 3339 in UTC with milliseconds and Z."""
-    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def choice_body(choice: Choice) -> ChoiceBody:

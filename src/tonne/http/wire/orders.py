@@ -17,6 +17,7 @@ from tonne.domain.pricing import Line
 from tonne.domain.progress import PricedPart, Progress, WaitingFor, price_parts, retire_by, waiting_for
 from tonne.domain.purchase import ByBundleMasses, ByEstimate, ByMass, ByValue, Purchase
 from tonne.domain.selection import BUNDLES_MAX, refuse_repeated
+from tonne.domain.times import format_time
 from tonne.http.wire.common import (
     NO_NUL,
     Amount,
@@ -32,7 +33,6 @@ from tonne.http.wire.common import (
     Time,
     Tonnes,
     UnitPrice,
-    format_time,
     read_bundle_id,
     read_id,
     read_selection,
