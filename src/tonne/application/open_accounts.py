@@ -8,7 +8,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from tonne.application.identifiers import new_id, new_secret
-from tonne.domain.accounts import Account, ApiKey, Mode, Organisation
+from tonne.domain.accounts import Account, ApiKey, Billing, Mode, Organisation
 from tonne.domain.api_keys import format_api_key, hash_api_key
 from tonne.domain.money import Currency
 from tonne.storage.accounts import insert_account, insert_key, insert_organisation
@@ -59,6 +59,8 @@ async def open_account_pair(
             currency=currency,
             sibling_id=ids[Mode.TEST if mode is Mode.LIVE else Mode.LIVE],
             beneficiary=beneficiary,
+            # Nobody pays for tests; whoever integrates sees an order through to its certificate.
+            billing=Billing.INVOICE if mode is Mode.LIVE else Billing.AUTOMATIC,
         )
         for mode in Mode
     }

@@ -8,17 +8,19 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+from tonne.application.afford_orders import store_orders
 from tonne.domain.accounts import Caller
 from tonne.domain.catalogue import Catalogue
 from tonne.domain.errors import (
     AccountSuspended,
     EstimateOrderAlreadyPlaced,
     IdempotencyKeyReused,
+    InsufficientCredits,
     OrderIdempotencyAlreadyExists,
     TonneError,
     Unauthorised,
 )
-from tonne.domain.orders import Order, OrderStatus, OrderType
+from tonne.domain.orders import Order, OrderType, first_statuses
 from tonne.domain.purchase import ByEstimate, ByValue, Purchase, price_purchase
 from tonne.storage.accounts import load_accounts
 from tonne.storage.database import Connection
@@ -30,7 +32,6 @@ from tonne.storage.orders import (
     WhyNotInserted,
     find_order,
     find_order_ids_by_key,
-    insert_orders,
     why_not_inserted,
 )
 
@@ -121,6 +122,7 @@ def _decide(command: PlaceOrder, tonnes: Mapping[tuple[UUID, UUID], Decimal]) ->
         quote = price_purchase(purchase, account=account, catalogue=command.catalogue)
     except TonneError as error:
         return Refused(error)
+    reached = first_statuses(account)
     return Order(
         organisation_id=account.organisation_id,
         account_id=account.account_id,
@@ -128,19 +130,20 @@ def _decide(command: PlaceOrder, tonnes: Mapping[tuple[UUID, UUID], Decimal]) ->
         mode=account.mode,
         type=OrderType.VALUE if isinstance(wanted, ByValue) else OrderType.QUANTITY,
         currency=quote.currency,
-        status=OrderStatus.PLACED,
+        status=reached[-1],
         quantity_grams=quote.priced.quantity_grams,
         offset_cost_minor=quote.priced.offset_cost_minor,
         total_cost_minor=quote.priced.total_cost_minor,
         lines=quote.priced.lines,
         created_at=command.at,
-        history=((OrderStatus.RECEIVED, command.at), (OrderStatus.PLACED, command.at)),
+        history=tuple((status, command.at) for status in reached),
         requested_tonnes=quote.requested_tonnes,
         requested_value_minor=quote.requested_value_minor,
         estimate_id=wanted.estimate_id if isinstance(wanted, ByEstimate) else None,
         idempotency_key=command.idempotency_key,
         metadata=command.metadata,
         beneficiary=account.beneficiary,
+        billing=account.billing,
     )
 
 
@@ -157,7 +160,7 @@ async def _decide_and_store(
             refusals[command.order_id] = decided
         else:
             new.append(NewOrder(decided, command.caller.key.key_id, command.caller.account.version))
-    inserted = await insert_orders(connection, new) if new else set()
+    inserted, unaffordable = await store_orders(connection, new)
     outcomes |= {
         wanted.order.order_id: Placed(wanted.order) for wanted in new if wanted.order.order_id in inserted
     }
@@ -166,7 +169,7 @@ async def _decide_and_store(
     if left_out:
         by_id = {command.order_id: command for command in commands}
         for order_id, why in (await why_not_inserted(connection, left_out)).items():
-            outcome = await _outcome_of(connection, by_id[order_id], why)
+            outcome = await _outcome_of(connection, by_id[order_id], why, unaffordable.get(order_id))
             if outcome is None:
                 overtaken.append(by_id[order_id])
             else:
@@ -185,7 +188,7 @@ async def _with_accounts_of_now(connection: Connection, commands: Sequence[Place
 
 
 async def _outcome_of(
-    connection: Connection, command: PlaceOrder, why: WhyNotInserted
+    connection: Connection, command: PlaceOrder, why: WhyNotInserted, short: InsufficientCredits | None
 ) -> Placed | Refused | None:
     """What to answer for an order that was not inserted; None to decide it again with the account as it is now."""
     if why.is_stored:
@@ -201,8 +204,9 @@ async def _outcome_of(
         return Refused(AccountSuspended())
     if why.account_is_changed:
         return None
-    if why.estimate_is_ordered:
-        return Refused(EstimateOrderAlreadyPlaced())
+    refusal = EstimateOrderAlreadyPlaced() if why.estimate_is_ordered else short
+    if refusal is not None:
+        return Refused(refusal)
     # What stood in the way is gone since (the account was resumed): the next attempt goes through.
     raise Rerun
 

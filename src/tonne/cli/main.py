@@ -9,6 +9,7 @@ from tonne.cli.accounts import accounts
 from tonne.cli.check import check
 from tonne.cli.db import db, init
 from tonne.cli.keys import keys
+from tonne.cli.proof import proof
 from tonne.cli.retire import retire, worker
 from tonne.cli.retirements import retirements
 from tonne.cli.serve import serve
@@ -23,5 +24,5 @@ def main() -> None:
     """
 
 
-for command in (serve, init, db, keys, accounts, retirements, retire, worker, check):
+for command in (serve, init, db, keys, accounts, retirements, retire, worker, proof, check):
     main.add_command(command)

@@ -139,6 +139,13 @@ class AccountScopeIncorrect(TonneError):
     http_status = HTTPStatus.FORBIDDEN
 
 
+class InsufficientScope(TonneError):
+    """This API key lacks the scope for this operation: use a key that was created with `--scope operator`."""
+
+    code = "insufficient_scope"
+    http_status = HTTPStatus.FORBIDDEN
+
+
 class NotFound(TonneError):
     """There is nothing here, or it is not yours."""
 
@@ -202,6 +209,20 @@ class EstimateOrderAlreadyPlaced(TonneError):
     """An order for this emission estimate has already been placed."""
 
     code = "estimate_order_already_placed"
+    http_status = HTTPStatus.CONFLICT
+
+
+class InsufficientCredits(TonneError):
+    """The prepaid balance does not cover this order: have it topped up, or order less."""
+
+    code = "insufficient_credits"
+    http_status = HTTPStatus.CONFLICT
+
+
+class OrderNotCancellable(TonneError):
+    """Only an order that is received or placed can be cancelled."""
+
+    code = "order_not_cancellable"
     http_status = HTTPStatus.CONFLICT
 
 

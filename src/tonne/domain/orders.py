@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from uuid import UUID
 
-from tonne.domain.accounts import Billing, Mode
+from tonne.domain.accounts import Account, Billing, Mode, SandboxBehaviour
 from tonne.domain.money import Currency
 from tonne.domain.pricing import Line
 
@@ -40,6 +40,19 @@ NEXT: Mapping[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.CANCELLED: frozenset(),
     OrderStatus.FAILED: frozenset(),
 }
+
+
+def first_statuses(account: Account) -> tuple[OrderStatus, ...]:
+    """The statuses that a new order of an account goes through at once, the last of them its status.
+
+    On invoice the money is still to come; a prepaid or automatic account has paid by ordering. Where things are done by
+    hand, the order waits to be advanced.
+    """
+    if account.test_behaviour is SandboxBehaviour.BY_HAND:
+        return (OrderStatus.RECEIVED,)
+    if account.billing is Billing.INVOICE:
+        return (OrderStatus.RECEIVED, OrderStatus.PLACED)
+    return (OrderStatus.RECEIVED, OrderStatus.PLACED, OrderStatus.PAID)
 
 
 @dataclass(frozen=True, slots=True)

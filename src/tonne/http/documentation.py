@@ -25,6 +25,7 @@ from tonne.domain.errors import (
     ExchangeRateNotFound,
     IdempotencyKeyInUse,
     IdempotencyKeyReused,
+    InsufficientCredits,
     InternalError,
     NotFound,
     OrderIdempotencyAlreadyExists,
@@ -58,6 +59,7 @@ PRICING = (
 ORDERING = (
     *PRICING,
     AccountSuspended,
+    InsufficientCredits,
     OrderIdempotencyAlreadyExists,
     IdempotencyKeyInUse,
     IdempotencyKeyReused,

@@ -109,10 +109,11 @@ async def ensure_test_lots(
                           issued_tonnes, available_tonnes, mode, created_at)
         SELECT p.project_id, ($2::uuid[])[row_number() OVER (ORDER BY p.project_id)],
                coalesce((SELECT max(l.vintage_year) FROM lots l WHERE l.project_id = p.project_id), $3),
-               'TEST-' || p.registry_project_id, 1, $4, 1, $4, $4, 'test', $5
+               'TEST-' || p.registry_project_id, t.used + 1, t.used + $4, t.used + 1, $4, $4, 'test', $5
           FROM bundle_projects bp JOIN projects p USING (project_id)
-         WHERE bp.bundle_id = $1
-           AND NOT EXISTS (SELECT FROM lots l WHERE l.project_id = p.project_id AND l.mode = 'test')
+         CROSS JOIN LATERAL (SELECT coalesce(max(l.serial_last), 0) AS used, coalesce(sum(l.available_tonnes), 0) AS left
+                               FROM lots l WHERE l.project_id = p.project_id AND l.mode = 'test') t
+         WHERE bp.bundle_id = $1 AND t.left = 0
             ON CONFLICT DO NOTHING
         """,
         bundle_id,

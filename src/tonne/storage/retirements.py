@@ -109,8 +109,8 @@ _COMPLETE = f"""
         RETURNING o.account_id, o.order_id, o.currency, o.offset_cost_minor, o.total_cost_minor),
     chunks AS (
         SELECT account_id, currency, row_number() OVER (ORDER BY account_id, min(place)) AS n,
-               array_agg(order_id ORDER BY place) AS order_ids, sum(offset_cost_minor)::bigint AS offset_cost,
-               sum(total_cost_minor - offset_cost_minor)::bigint AS commission
+               array_agg(order_id ORDER BY place) AS order_ids, sum(offset_cost_minor) AS offset_cost,
+               sum(total_cost_minor - offset_cost_minor) AS commission
           FROM (SELECT *, row_number() OVER (PARTITION BY account_id ORDER BY order_id) AS place FROM done) d
          GROUP BY account_id, currency, (place - 1) / {CHUNK_MAX}),
     told AS (

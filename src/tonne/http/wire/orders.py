@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from tonne.application.proofs import Links
+from tonne.domain.accounts import Billing
 from tonne.domain.catalogue import Catalogue
 from tonne.domain.decimals import plain
 from tonne.domain.errors import EstimateNotFound, ValidationFailed
@@ -218,7 +219,11 @@ class OrderBody(msgspec.Struct, frozen=True):
     requested_value: Annotated[Money | None, Meta(description="By value; else null.")]
     estimate_id: str | None
     payment_method: Annotated[
-        str | None, Meta(description="How it is paid.", extra_json_schema={"enum": ["invoice", "card", None]})
+        str | None,
+        Meta(
+            description="null where it is paid from a balance, or settled already.",
+            extra_json_schema={"enum": ["invoice", "card", None]},
+        ),
     ]
     created_at: Time
     bundles: list[OrderBundle] | None
@@ -277,7 +282,7 @@ def order_body(
         requested_quantity=None if order.requested_tonnes is None else plain(order.requested_tonnes),
         requested_value=None if order.requested_value_minor is None else money(order.requested_value_minor),
         estimate_id=None if order.estimate_id is None else str(order.estimate_id),
-        payment_method="invoice",
+        payment_method="invoice" if order.billing is Billing.INVOICE else None,
         created_at=format_time(order.created_at),
         bundles=[
             line_body(

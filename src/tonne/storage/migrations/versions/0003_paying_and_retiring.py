@@ -39,7 +39,7 @@ CREATE TABLE ledger_transfers (
     credit              text NOT NULL CHECK (credit IN ('receivable', 'cash', 'settled', 'prepaid', 'held', 'credits',
                                                         'commission')),
     currency            text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
-    amount_minor        bigint NOT NULL CHECK (amount_minor >= 0),
+    amount_minor        numeric(60, 0) NOT NULL CHECK (amount_minor >= 0),
     order_ids           uuid[],
     reference           text,
     created_at          timestamptz NOT NULL,
