@@ -96,7 +96,7 @@ def _desk(request: Asked) -> ProofDesk:
 
 
 def _wants(request: Asked) -> str:
-    return request.accept.best_match([HTML, JSON], default=JSON) or JSON
+    return request.accept.best_match([JSON, HTML], default=JSON) or JSON
 
 
 async def _sent_file(request: Asked) -> bytes:
