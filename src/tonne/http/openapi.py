@@ -56,6 +56,13 @@ BODY_EXAMPLES: dict[str, Any] = {
     ],
     "createElectricityEstimate": {"consumption": {"amount": "1200", "unit": "kWh"}, "country_code": "DEU"},
 }
+# Operations that say everything with their path.
+WITHOUT_CONTENT = {"cancelOrder"}
+NO_CONTENT = {
+    "required": False,
+    "description": "None is needed.",
+    "content": {"application/json": {"schema": {"type": "object", "maxProperties": 0}}},
+}
 METADATA_FILTER = {
     "name": "metadata",
     "in": "query",
@@ -160,6 +167,8 @@ def _complete(operation: dict[str, Any]) -> None:
     if is_repeatable:
         parameters.append(REQUEST_KEY)
     parameters += [ACCOUNT_HEADER, VERSION_HEADER]
+    if name in WITHOUT_CONTENT:
+        operation["requestBody"] = NO_CONTENT
     if name in BODY_EXAMPLES:
         content = operation["requestBody"]["content"]["application/json"]
         content["examples"] = {"one": {"value": BODY_EXAMPLES[name]}}

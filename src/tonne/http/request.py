@@ -18,6 +18,7 @@ from tonne.domain.catalogue import Catalogue
 from tonne.domain.errors import PayloadTooLarge, UnsupportedMediaType, ValidationFailed
 from tonne.http.front_door import CALLER, REQUEST_ID, SNAPSHOT
 from tonne.http.strict_json import read_json
+from tonne.http.wire.common import Nothing
 from tonne.storage.database import Pool
 from tonne.storage.snapshot import Snapshot, SnapshotKeeper
 
@@ -73,6 +74,16 @@ class ApiRequest(Request[Caller, Any, State]):
         if not body:
             raise ValidationFailed.at("", "this request needs a JSON body")
         return body
+
+    async def refuse_content(self) -> None:
+        """Read the body of an operation that takes none: nothing at all, or `{}`.
+
+        Raises:
+            TonneError: there is anything in it, or as `body` and `read_json`.
+        """
+        self._whole_body = await self._receive_body()
+        if self._whole_body:
+            read_json(await self.body(), Nothing)
 
     async def _receive_body(self) -> bytes:
         # Litestar's own reading streams through two generators, and costs a tenth of an order.
