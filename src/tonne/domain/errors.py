@@ -219,6 +219,13 @@ class InsufficientCredits(TonneError):
     http_status = HTTPStatus.CONFLICT
 
 
+class OrderNotAdvanceable(TonneError):
+    """The test order can't be moved to this status from where it is."""
+
+    code = "order_not_advanceable"
+    http_status = HTTPStatus.CONFLICT
+
+
 class OrderNotCancellable(TonneError):
     """Only an order that is received or placed can be cancelled."""
 

@@ -6,12 +6,14 @@ Source of the method: double-entry bookkeeping; a debit and a credit of the same
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from tonne.domain.accounts import Billing
 from tonne.domain.money import Currency
+from tonne.domain.orders import OrderStatus
 
 
 class Place(StrEnum):
@@ -53,3 +55,30 @@ class Transfer:
     amount_minor: int
     order_ids: Sequence[UUID] | None = None
     reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """Which place is debited and which is credited."""
+
+    kind: TransferKind
+    debit: Place
+    credit: Place
+
+
+# What moves when a stored order reaches a status. Where nothing stands, nothing moves: a prepaid order is paid from what
+# is held for it already, and an automatic one is settled only when it is paid.
+MOVEMENTS: Mapping[tuple[OrderStatus, Billing], Movement] = {
+    (OrderStatus.PAID, Billing.INVOICE): Movement(TransferKind.ORDER_PAID, Place.CASH, Place.RECEIVABLE),
+    (OrderStatus.PAID, Billing.AUTOMATIC): Movement(TransferKind.ORDER_PAID, Place.SETTLED, Place.HELD),
+    (OrderStatus.CANCELLED, Billing.INVOICE): Movement(
+        TransferKind.ORDER_CANCELLED, Place.HELD, Place.RECEIVABLE
+    ),
+    (OrderStatus.CANCELLED, Billing.PREPAID): Movement(
+        TransferKind.ORDER_CANCELLED, Place.HELD, Place.PREPAID
+    ),
+    (OrderStatus.FAILED, Billing.INVOICE): Movement(
+        TransferKind.ORDER_CANCELLED, Place.HELD, Place.RECEIVABLE
+    ),
+    (OrderStatus.FAILED, Billing.PREPAID): Movement(TransferKind.ORDER_CANCELLED, Place.HELD, Place.PREPAID),
+}

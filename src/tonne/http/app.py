@@ -16,7 +16,17 @@ from tonne.http.failures import error_for
 from tonne.http.front_door import FrontDoor
 from tonne.http.rate_limits import RateLimiter
 from tonne.http.request import BODY_BYTES_MAX, ApiRequest, Services
-from tonne.http.routes import account, catalogue, estimates, order_credits, orders, quotes, service
+from tonne.http.routes import (
+    account,
+    catalogue,
+    estimates,
+    order_changes,
+    order_credits,
+    orders,
+    quotes,
+    sandbox,
+    service,
+)
 from tonne.http.shortcut import Shortcut
 
 V1 = (
@@ -29,6 +39,8 @@ V1 = (
     order_credits.list_order_retirements,
     order_credits.get_order_certificate,
     orders.get_order_by_idempotency_key,
+    order_changes.cancel_own_order,
+    sandbox.advance_own_order,
     quotes.quote_by_mass,
     quotes.quote_by_value,
     quotes.quote_by_estimate,
@@ -54,7 +66,11 @@ ABOUT = (
 # What Litestar hands to exception handlers.
 Asked = Request[Any, Any, Any]
 # Operations at a fixed path with a body: the hot ones, all of them writes or quotes.
-SHORT_CUT = tuple(handler for handler in V1 if handler.http_methods == {"POST"})
+SHORT_CUT = tuple(
+    handler
+    for handler in V1
+    if handler.http_methods == {"POST"} and not any("{" in path for path in handler.paths)
+)
 
 ServicesRunning = Callable[[], AbstractAsyncContextManager[Services]]
 

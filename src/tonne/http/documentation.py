@@ -127,6 +127,7 @@ def openapi_config() -> OpenAPIConfig:
             Tag("Catalogue", "Bundles to buy and the projects behind them."),
             Tag("Estimates", "Emission estimates to order from."),
             Tag("Account", "The account a key acts for."),
+            Tag("Sandbox", "Test orders are moved by hand. For test keys only."),
         ],
         components=Components(
             security_schemes={

@@ -25,9 +25,10 @@ from tonne.http.wire.orders import (
     QuoteByValue,
 )
 from tonne.http.wire.quotes import QuoteBody
+from tonne.http.wire.sandbox import AdvanceOrder
 
 WIRE = (
-    AccountBody, AllocationBody, BundleBody, BundlePage, CertificateBody, ChoiceBody, CreateElectricityEstimate, CreateOrderByEstimate,
+    AccountBody, AdvanceOrder, AllocationBody, BundleBody, BundlePage, CertificateBody, ChoiceBody, CreateElectricityEstimate, CreateOrderByEstimate,
     CreateOrderByMass, CreateOrderByValue, ErrorBody, EstimateBody, OrderBody, OrderPage, ProjectBody,
     ProjectPage, QuoteBody, QuoteByEstimate, QuoteByMass, QuoteByValue, RetirementBody,
 )  # fmt: skip
@@ -57,6 +58,13 @@ BODY_EXAMPLES: dict[str, Any] = {
         {"bundle_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e13", "percentage": "5"},
     ],
     "createElectricityEstimate": {"consumption": {"amount": "1200", "unit": "kWh"}, "country_code": "DEU"},
+}
+# Operations that say everything with their path.
+WITHOUT_CONTENT = {"cancelOrder"}
+NO_CONTENT = {
+    "required": False,
+    "description": "None is needed.",
+    "content": {"application/json": {"schema": {"type": "object", "maxProperties": 0}}},
 }
 METADATA_FILTER = {
     "name": "metadata",
@@ -114,6 +122,9 @@ REPEATABLE_HEADERS_BY_STATUS = {
 }
 
 
+OPTIONAL_BODIES = {"advanceOrder": "AdvanceOrder"}
+
+
 def completed(document: dict[str, Any]) -> dict[str, Any]:
     """Complete Litestar's OpenAPI document.
 
@@ -162,6 +173,17 @@ def _complete(operation: dict[str, Any]) -> None:
     if is_repeatable:
         parameters.append(REQUEST_KEY)
     parameters += [ACCOUNT_HEADER, VERSION_HEADER]
+    if name in WITHOUT_CONTENT:
+        operation["requestBody"] = NO_CONTENT
+    if name in OPTIONAL_BODIES:
+        shape = {"$ref": f"#/components/schemas/{OPTIONAL_BODIES[name]}"}
+        operation["requestBody"] = {"required": False, "content": {"application/json": {"schema": shape}}}
+    if name == "getOrderCertificate":
+        facts = {"schema": {"$ref": "#/components/schemas/CertificateBody"}}
+        operation["responses"]["200"]["content"] = {
+            "application/pdf": {"schema": {"type": "string", "format": "binary"}},
+            "application/json": facts,
+        }
     if name in BODY_EXAMPLES:
         content = operation["requestBody"]["content"]["application/json"]
         content["examples"] = {"one": {"value": BODY_EXAMPLES[name]}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from litestar import Request
@@ -19,10 +19,12 @@ from tonne.domain.catalogue import Catalogue
 from tonne.domain.errors import PayloadTooLarge, UnsupportedMediaType, ValidationFailed
 from tonne.http.front_door import CALLER, REQUEST_ID, SNAPSHOT
 from tonne.http.strict_json import read_json
+from tonne.http.wire.common import Nothing
 from tonne.storage.database import Pool
 from tonne.storage.snapshot import Snapshot, SnapshotKeeper
 
 BODY_BYTES_MAX: Final = 100_000
+Body = TypeVar("Body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,23 @@ class ApiRequest(Request[Caller, Any, State]):
         if not body:
             raise ValidationFailed.at("", "this request needs a JSON body")
         return body
+
+    async def refuse_content(self) -> None:
+        """Read the body of an operation that takes none: nothing at all, or `{}`.
+
+        Raises:
+            TonneError: there is anything in it, or as `body` and `read_json`.
+        """
+        await self.optional_body(Nothing)
+
+    async def optional_body(self, kind: type[Body]) -> Body | None:
+        """Read a body that may be left out.
+
+        Raises:
+            TonneError: as `body` and `read_json`.
+        """
+        self._whole_body = await self._receive_body()
+        return read_json(await self.body(), kind) if self._whole_body else None
 
     async def _receive_body(self) -> bytes:
         # Litestar's own reading streams through two generators, and costs a tenth of an order.

@@ -138,6 +138,10 @@ class ChoiceBody(msgspec.Struct, frozen=True):
     percentage: int | str
 
 
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A body with nothing in it."""
+
+
 def read_decimal(text: str, pointer: str) -> Decimal:
     """Read a decimal of a request.
 

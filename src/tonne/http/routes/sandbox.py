@@ -1,0 +1,42 @@
+"""The sandbox: test orders are moved by hand, and a switch says how things go for a test account."""
+
+from __future__ import annotations
+
+from litestar import Response, post
+
+from tonne.application.advance_order import advance_order
+from tonne.application.identifiers import utc_now
+from tonne.domain.errors import NotFound, OrderNotAdvanceable, OrderNotCancellable
+from tonne.http.answers import answer
+from tonne.http.documentation import WITH_BODY, refusals
+from tonne.http.request import ApiRequest
+from tonne.http.routes.orders import show_orders
+from tonne.http.wire.common import read_id
+from tonne.http.wire.orders import OrderBody
+from tonne.http.wire.sandbox import AdvanceOrder
+
+TAGS = ["Sandbox"]
+
+
+@post(
+    "/test/orders/{id:str}/advance",
+    status_code=200,
+    tags=TAGS,
+    operation_id="advanceOrder",
+    summary="Advance a test order",
+    responses=refusals(*WITH_BODY, NotFound, OrderNotAdvanceable, OrderNotCancellable),
+)
+async def advance_own_order(request: ApiRequest) -> Response[OrderBody]:
+    """Move a test order to its next status or, with `to`, to a named one through all that lie between.
+
+    What is left of a tonne is filled, and the simulated registry confirms. Without a body the next status is meant. A
+    received order may also be moved to `failed`, a received or placed one to `cancelled`.
+    """
+    order_id = read_id(request.path_params["id"])
+    data = await request.optional_body(AdvanceOrder)
+    if order_id is None:
+        raise NotFound
+    target = None if data is None else data.to
+    order = await advance_order(request.services.pool, request.caller, order_id, target=target, now=utc_now)
+    [body] = await show_orders(request, [order])
+    return answer(body)
