@@ -45,6 +45,12 @@ ORDERS = """
                                  timestamptz '2026-01-01' + n * interval '1 second' AS t) x
       CROSS JOIN (SELECT bundle_id FROM bundles ORDER BY bundle_id LIMIT 1) b
 """
+TOLD = """
+    INSERT INTO event_chunks (organisation_id, account_id, chunk_id, event_types, order_ids, created_at)
+    SELECT organisation_id, account_id, gen_random_uuid(), ARRAY['order.received', 'order.placed', 'order.paid'],
+           array_agg(order_id), now()
+      FROM orders GROUP BY organisation_id, account_id
+"""
 HELD = """
     INSERT INTO ledger_transfers (organisation_id, account_id, transfer_id, kind, debit, credit, currency, amount_minor,
                                   order_ids, created_at)
@@ -62,6 +68,7 @@ async def load(url: str, *, orders: int, pools: int) -> None:
         await load_demo(connection, at=utc_now())
         await connection.execute(ACCOUNTS, pools)
         await connection.execute(ORDERS, orders // pools, timeout=600)
+        await connection.execute(TOLD, timeout=600)
         await connection.execute(HELD, timeout=600)
         await connection.execute("VACUUM ANALYZE")
     finally:

@@ -175,6 +175,11 @@ def _complete(operation: dict[str, Any]) -> None:
     parameters += [ACCOUNT_HEADER, VERSION_HEADER]
     if name in WITHOUT_CONTENT:
         operation["requestBody"] = NO_CONTENT
+    _complete_bodies(operation)
+
+
+def _complete_bodies(operation: dict[str, Any]) -> None:
+    name = operation["operationId"]
     if name in OPTIONAL_BODIES:
         shape = {"$ref": f"#/components/schemas/{OPTIONAL_BODIES[name]}"}
         operation["requestBody"] = {"required": False, "content": {"application/json": {"schema": shape}}}

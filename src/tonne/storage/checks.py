@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from tonne.storage.database import Connection
+from tonne.storage.retirement_checks import RETIREMENT_CHECKS
 
 FINDINGS_MAX = 100
 # A whole table may have to be read.
 STATEMENT_TIMEOUT_SECONDS = 3600
 
-CHECKS: Mapping[str, str] = {
+CHECKS = {
     "an order's lines add up to the order": """
         SELECT 'order ' || o.order_id || ': lines hold ' || l.grams || ' g and cost ' || l.cost || ', the order '
                || o.quantity_grams || ' g and ' || o.offset_cost_minor
@@ -86,7 +87,7 @@ class Checked:
 async def run_checks(connection: Connection) -> AsyncIterator[Checked]:
     """Check every rule over the whole database, as of one moment."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        for rule, statement in CHECKS.items():
+        for rule, statement in (CHECKS | RETIREMENT_CHECKS).items():
             cursor = await connection.cursor(statement, timeout=STATEMENT_TIMEOUT_SECONDS)
             rows = await cursor.fetch(FINDINGS_MAX, timeout=STATEMENT_TIMEOUT_SECONDS)
             yield Checked(rule, tuple(row[0] for row in rows))
