@@ -208,9 +208,10 @@ def _even_shares(held: Mapping[UUID, int], tonnes: int) -> dict[UUID, int]:
         with_more = [project_id for project_id in fullest_first if held[project_id] > shares[project_id]]
         if not with_more:
             break
-        each, rest = divmod(tonnes, len(with_more))
-        for position, project_id in enumerate(with_more):
-            share = min(each + (position < rest), held[project_id] - shares[project_id])
+        # What can't be divided any more is a tonne each for the fullest.
+        each = max(tonnes // len(with_more), 1)
+        for project_id in with_more[:tonnes]:
+            share = min(each, held[project_id] - shares[project_id])
             shares[project_id] += share
             tonnes -= share
     return shares
