@@ -16,7 +16,7 @@ from tonne.http.failures import error_for
 from tonne.http.front_door import FrontDoor
 from tonne.http.rate_limits import RateLimiter
 from tonne.http.request import BODY_BYTES_MAX, ApiRequest, Services
-from tonne.http.routes import account, catalogue, estimates, order_changes, orders, quotes, service
+from tonne.http.routes import account, catalogue, estimates, operator, order_changes, orders, quotes, service
 from tonne.http.shortcut import Shortcut
 
 V1 = (
@@ -41,6 +41,12 @@ V1 = (
     account.put_bundle_selection,
     estimates.create_electricity_estimate,
     estimates.get_electricity_estimate,
+    operator.pay_placed_orders,
+    operator.get_balance,
+    operator.top_up_account,
+    operator.refund_account,
+    operator.put_billing,
+    operator.put_test_behaviour,
 )
 ABOUT = (
     service.livez,
@@ -52,11 +58,13 @@ ABOUT = (
 
 # What Litestar hands to exception handlers.
 Asked = Request[Any, Any, Any]
-# Operations at a fixed path with a body: the hot ones, all of them writes or quotes.
+# Operations at a fixed path with a body that every key may call: the hot ones, all of them writes or quotes.
 SHORT_CUT = tuple(
     handler
     for handler in V1
-    if handler.http_methods == {"POST"} and not any("{" in path for path in handler.paths)
+    if handler.http_methods == {"POST"}
+    and not handler.guards
+    and not any("{" in path for path in handler.paths)
 )
 
 ServicesRunning = Callable[[], AbstractAsyncContextManager[Services]]

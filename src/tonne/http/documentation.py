@@ -127,6 +127,7 @@ def openapi_config() -> OpenAPIConfig:
             Tag("Catalogue", "Bundles to buy and the projects behind them."),
             Tag("Estimates", "Emission estimates to order from."),
             Tag("Account", "The account a key acts for."),
+            Tag("Operator", "Payments and billing, for keys with the scope `operator`."),
         ],
         components=Components(
             security_schemes={
