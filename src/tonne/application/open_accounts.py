@@ -8,7 +8,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from tonne.application.identifiers import new_id, new_secret
-from tonne.domain.accounts import Account, ApiKey, Billing, Mode, Organisation
+from tonne.domain.accounts import Account, ApiKey, Billing, Mode, Organisation, Scope
 from tonne.domain.api_keys import format_api_key, hash_api_key
 from tonne.domain.money import Currency
 from tonne.storage.accounts import insert_account, insert_key, insert_organisation
@@ -75,10 +75,13 @@ async def create_key(
     *,
     name: str,
     rate_limit_per_second: int | None = None,
+    scopes: frozenset[Scope] = frozenset(),
     at: datetime,
 ) -> NewKey:
     """Create a key whose default account this is; it has the account's mode."""
-    key = ApiKey(new_id(), account.organisation_id, account.account_id, account.mode, rate_limit_per_second)
+    key = ApiKey(
+        new_id(), account.organisation_id, account.account_id, account.mode, rate_limit_per_second, scopes
+    )
     api_key = format_api_key(new_secret(), account.mode)
     await insert_key(
         connection, key, name=name, key_hash=hash_api_key(api_key), last_characters=api_key[-4:], at=at

@@ -9,8 +9,9 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+from tonne.application.callers import refuse_disabled_key
 from tonne.application.move_orders import TOGETHER_MAX, move_and_tell
-from tonne.domain.accounts import Account, Mode
+from tonne.domain.accounts import Account, Caller, Mode
 from tonne.domain.orders import OrderStatus
 from tonne.storage.balances import lock_balances
 from tonne.storage.database import Connection, Pool
@@ -37,16 +38,26 @@ class PayResult:
 
 
 async def pay_orders(
-    pool: Pool, order_ids: Sequence[UUID], *, mode: Mode | None = None, at: datetime
+    pool: Pool,
+    order_ids: Sequence[UUID],
+    *,
+    mode: Mode | None = None,
+    at: datetime,
+    caller: Caller | None = None,
 ) -> list[PayResult]:
     """Record that placed orders of any organisation are paid; one result per id, in order. Repeating changes nothing.
 
     With a mode, orders of the other one are unknown. Each thousand orders of an organisation are one transaction: where
     it fails halfway, what came before stays paid.
+
+    Raises:
+        Unauthorised: the caller's key was disabled since.
     """
     found: dict[UUID, PayResult] = {}
     wanted = list(dict.fromkeys(order_ids))
     async with pool.acquire(timeout=5) as connection:
+        if caller is not None:
+            await refuse_disabled_key(connection, caller)
         for first in range(0, len(wanted), TOGETHER_MAX):
             found |= await _pay_some(connection, wanted[first : first + TOGETHER_MAX], mode=mode, at=at)
     return [found[order_id] for order_id in order_ids]

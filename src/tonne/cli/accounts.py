@@ -1,4 +1,4 @@
-"""`tonne accounts`: list, suspend and resume accounts."""
+"""`tonne accounts`: list, suspend and resume accounts. What is about money is in `billing`."""
 
 from __future__ import annotations
 
@@ -49,6 +49,8 @@ def list_all(data_dir: Path | None, database_url: str | None, *, as_json: bool) 
                     "mode": account.mode.value,
                     "currency": account.currency.code,
                     "beneficiary": account.beneficiary,
+                    "billing": account.billing.value,
+                    "test_behaviour": account.test_behaviour.value,
                     "suspended": account.suspended,
                 }
                 for account in found
@@ -56,7 +58,7 @@ def list_all(data_dir: Path | None, database_url: str | None, *, as_json: bool) 
         )
         return
     print_table(
-        ["account", "organisation", "name", "mode", "currency", "state"],
+        ["account", "organisation", "name", "mode", "currency", "billing", "state"],
         [
             [
                 str(account.account_id),
@@ -64,6 +66,7 @@ def list_all(data_dir: Path | None, database_url: str | None, *, as_json: bool) 
                 account.name,
                 account.mode.value,
                 account.currency.code,
+                account.billing.value,
                 "suspended" if account.suspended else "active",
             ]
             for account in found

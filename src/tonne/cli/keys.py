@@ -19,6 +19,7 @@ from tonne.cli.session import (
     settings_with,
     with_connection,
 )
+from tonne.domain.accounts import Scope
 from tonne.storage.accounts import KeyRow, disable_key, list_keys, load_directory
 from tonne.storage.database import Connection
 
@@ -36,15 +37,23 @@ def keys() -> None:
     type=click.IntRange(1, 1_000_000_000),
     help="Requests per second; else the service's default.",
 )
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice([scope.value for scope in Scope]),
+    help="operator: it may also pay orders and change balances and billing, of every organisation.",
+)
 @database_options
 @json_option
 def create(
+    *,
     account_id: UUID,
     name: str,
     rate_limit: int | None,
+    scopes: tuple[str, ...],
     data_dir: Path | None,
     database_url: str | None,
-    *,
     as_json: bool,
 ) -> None:
     """Create a key and show it, once."""
@@ -56,7 +65,12 @@ def create(
             raise click.ClickException(msg)
         async with connection.transaction():
             return await create_key(
-                connection, account, name=name, rate_limit_per_second=rate_limit, at=utc_now()
+                connection,
+                account,
+                name=name,
+                rate_limit_per_second=rate_limit,
+                scopes=frozenset(Scope(scope) for scope in scopes),
+                at=utc_now(),
             )
 
     key = with_connection(settings_with(data_dir=data_dir, database_url=database_url), work)
@@ -77,7 +91,7 @@ def list_all(data_dir: Path | None, database_url: str | None, *, as_json: bool) 
         print_json([_facts(row) for row in found])
         return
     print_table(
-        ["key", "account", "mode", "ends in", "limit/s", "created", "state", "name"],
+        ["key", "account", "mode", "ends in", "limit/s", "scopes", "created", "state", "name"],
         [
             [
                 str(row.key.key_id),
@@ -85,6 +99,7 @@ def list_all(data_dir: Path | None, database_url: str | None, *, as_json: bool) 
                 row.key.mode.value,
                 row.last_characters,
                 str(row.key.rate_limit_per_second or "default"),
+                " ".join(sorted(row.key.scopes)) or "-",
                 f"{row.created_at:%Y-%m-%d %H:%M}",
                 "enabled" if row.disabled_at is None else "disabled",
                 row.name,
@@ -123,6 +138,7 @@ def _facts(row: KeyRow) -> dict[str, object]:
         "name": row.name,
         "last_characters": row.last_characters,
         "rate_limit_per_second": row.key.rate_limit_per_second,
+        "scopes": sorted(row.key.scopes),
         "created_at": row.created_at,
         "disabled_at": row.disabled_at,
     }

@@ -6,9 +6,11 @@ import click
 
 import tonne
 from tonne.cli.accounts import accounts
+from tonne.cli.billing import BILLING_COMMANDS
 from tonne.cli.check import check
 from tonne.cli.db import db, init
 from tonne.cli.keys import keys
+from tonne.cli.orders import orders
 from tonne.cli.proof import proof
 from tonne.cli.retire import retire, worker
 from tonne.cli.retirements import retirements
@@ -24,5 +26,7 @@ def main() -> None:
     """
 
 
-for command in (serve, init, db, keys, accounts, retirements, retire, worker, proof, check):
+for command in BILLING_COMMANDS:
+    accounts.add_command(command)
+for command in (serve, init, db, keys, accounts, orders, retirements, retire, worker, proof, check):
     main.add_command(command)

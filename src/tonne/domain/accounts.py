@@ -83,6 +83,15 @@ class Account:
         return self.organisation.organisation_id
 
 
+class Scope(StrEnum):
+    """What a key may do beside ordering for its organisation.
+
+    `operator`: run the service. It acts on the accounts and orders of every organisation, of its own mode.
+    """
+
+    OPERATOR = "operator"
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """A key without its secret. `rate_limit_per_second` None means the service's default."""
@@ -92,6 +101,7 @@ class ApiKey:
     account_id: UUID
     mode: Mode
     rate_limit_per_second: int | None = None
+    scopes: frozenset[Scope] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

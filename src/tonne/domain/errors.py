@@ -213,7 +213,7 @@ class EstimateOrderAlreadyPlaced(TonneError):
 
 
 class InsufficientCredits(TonneError):
-    """The prepaid balance does not cover this order: have it topped up, or order less."""
+    """The prepaid balance does not cover this: have it topped up, or take less."""
 
     code = "insufficient_credits"
     http_status = HTTPStatus.CONFLICT
@@ -230,6 +230,13 @@ class OrderNotCancellable(TonneError):
     """Only an order that is received or placed can be cancelled."""
 
     code = "order_not_cancellable"
+    http_status = HTTPStatus.CONFLICT
+
+
+class PaymentReferenceReused(TonneError):
+    """This reference stands for another amount already: take a new one for a new payment."""
+
+    code = "payment_reference_reused"
     http_status = HTTPStatus.CONFLICT
 
 

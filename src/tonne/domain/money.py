@@ -26,6 +26,11 @@ class Currency:
         whole, rest = divmod(minor, 10**self.minor_digits)
         return f"{whole}.{rest:0{self.minor_digits}d}"
 
+    def exact_minor_from(self, value: Decimal) -> int | None:
+        """The whole minor units that a value is; None where it is not whole: money that came in has no fractions."""
+        scaled = Fraction(value) * power_of_ten(self.minor_digits)
+        return scaled.numerator if scaled.denominator == 1 else None
+
     def minor_from(self, value: Decimal) -> int:
         """Whole minor units in a value; what is smaller than a minor unit can't be paid and is cut off."""
         scaled = Fraction(value) * power_of_ten(self.minor_digits)

@@ -20,6 +20,7 @@ from tonne.http.routes import (
     account,
     catalogue,
     estimates,
+    operator,
     order_changes,
     order_credits,
     orders,
@@ -54,6 +55,12 @@ V1 = (
     account.put_bundle_selection,
     estimates.create_electricity_estimate,
     estimates.get_electricity_estimate,
+    operator.pay_placed_orders,
+    operator.get_balance,
+    operator.top_up_account,
+    operator.refund_account,
+    operator.put_billing,
+    operator.put_test_behaviour,
 )
 ABOUT = (
     service.livez,
@@ -65,11 +72,13 @@ ABOUT = (
 
 # What Litestar hands to exception handlers.
 Asked = Request[Any, Any, Any]
-# Operations at a fixed path with a body: the hot ones, all of them writes or quotes.
+# Operations at a fixed path with a body that every key may call: the hot ones, all of them writes or quotes.
 SHORT_CUT = tuple(
     handler
     for handler in V1
-    if handler.http_methods == {"POST"} and not any("{" in path for path in handler.paths)
+    if handler.http_methods == {"POST"}
+    and not handler.guards
+    and not any("{" in path for path in handler.paths)
 )
 
 ServicesRunning = Callable[[], AbstractAsyncContextManager[Services]]

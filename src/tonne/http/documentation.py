@@ -128,6 +128,7 @@ def openapi_config() -> OpenAPIConfig:
             Tag("Estimates", "Emission estimates to order from."),
             Tag("Account", "The account a key acts for."),
             Tag("Sandbox", "Test orders are moved by hand. For test keys only."),
+            Tag("Operator", "Payments and billing, for keys with the scope `operator`."),
         ],
         components=Components(
             security_schemes={

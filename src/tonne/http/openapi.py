@@ -14,6 +14,16 @@ from tonne.http.wire.common import NO_NUL, ChoiceBody
 from tonne.http.wire.credits import AllocationBody, RetirementBody
 from tonne.http.wire.errors import ErrorBody
 from tonne.http.wire.estimates import CreateElectricityEstimate, EstimateBody
+from tonne.http.wire.operator import (
+    AccountRules,
+    BalanceBody,
+    ChangeBilling,
+    ChangeTestBehaviour,
+    MovePayment,
+    PaidOrders,
+    PaymentBody,
+    PayOrders,
+)
 from tonne.http.wire.orders import (
     CreateOrderByEstimate,
     CreateOrderByMass,
@@ -28,7 +38,9 @@ from tonne.http.wire.quotes import QuoteBody
 from tonne.http.wire.sandbox import AdvanceOrder
 
 WIRE = (
-    AccountBody, AdvanceOrder, AllocationBody, BundleBody, BundlePage, CertificateBody, ChoiceBody, CreateElectricityEstimate, CreateOrderByEstimate,
+    AccountBody, AccountRules, AdvanceOrder, AllocationBody, BalanceBody, BundleBody, BundlePage, CertificateBody,
+    ChangeBilling, ChangeTestBehaviour, ChoiceBody, CreateElectricityEstimate, CreateOrderByEstimate, MovePayment,
+    PaidOrders, PaymentBody, PayOrders,
     CreateOrderByMass, CreateOrderByValue, ErrorBody, EstimateBody, OrderBody, OrderPage, ProjectBody,
     ProjectPage, QuoteBody, QuoteByEstimate, QuoteByMass, QuoteByValue, RetirementBody,
 )  # fmt: skip
@@ -57,6 +69,11 @@ BODY_EXAMPLES: dict[str, Any] = {
         {"bundle_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e12", "percentage": 95},
         {"bundle_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e13", "percentage": "5"},
     ],
+    "payOrders": {"order_ids": ["0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e14"]},
+    "topUp": {"amount": "500.00", "reference": "bank-2026-0042"},
+    "refund": {"amount": "20.00", "reference": "bank-2026-0043"},
+    "putBilling": {"billing": "prepaid"},
+    "putTestBehaviour": {"test_behaviour": "by_hand"},
     "createElectricityEstimate": {"consumption": {"amount": "1200", "unit": "kWh"}, "country_code": "DEU"},
 }
 # Operations that say everything with their path.

@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from tonne.domain.accounts import Account, ApiKey, Billing, Directory, Mode, Organisation, SandboxBehaviour
+from tonne.domain.accounts import (
+    Account,
+    ApiKey,
+    Billing,
+    Directory,
+    Mode,
+    Organisation,
+    SandboxBehaviour,
+    Scope,
+)
 from tonne.domain.selection import Choice
 from tonne.storage.changes import announce_change
 from tonne.storage.currencies import find_currency
@@ -73,8 +82,8 @@ async def insert_key(
     await connection.execute(
         """
         INSERT INTO api_keys (organisation_id, key_id, account_id, mode, name, key_hash, last_characters,
-                              rate_limit_per_second, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                              rate_limit_per_second, scopes, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         """,
         key.organisation_id,
         key.key_id,
@@ -84,6 +93,7 @@ async def insert_key(
         key_hash,
         last_characters,
         key.rate_limit_per_second,
+        sorted(key.scopes),
         at,
     )
     await announce_change(connection)
@@ -122,6 +132,36 @@ async def set_suspended(connection: Connection, account: Account, *, at: datetim
         account.organisation_id,
         account.account_id,
         at,
+    )
+    await announce_change(connection)
+    return bool(status == "UPDATE 1")
+
+
+async def set_billing(connection: Connection, account: Account, billing: Billing) -> bool:
+    """Change how an account pays for its next orders; False where it pays so already."""
+    status = await connection.execute(
+        """
+        UPDATE accounts SET billing = $3, version = version + 1
+         WHERE organisation_id = $1 AND account_id = $2 AND billing <> $3
+        """,
+        account.organisation_id,
+        account.account_id,
+        billing.value,
+    )
+    await announce_change(connection)
+    return bool(status == "UPDATE 1")
+
+
+async def set_test_behaviour(connection: Connection, account: Account, behaviour: SandboxBehaviour) -> bool:
+    """Change how things go for a test account from now on; False where they go so already."""
+    status = await connection.execute(
+        """
+        UPDATE accounts SET test_behaviour = $3, version = version + 1
+         WHERE organisation_id = $1 AND account_id = $2 AND test_behaviour <> $3
+        """,
+        account.organisation_id,
+        account.account_id,
+        behaviour.value,
     )
     await announce_change(connection)
     return bool(status == "UPDATE 1")
@@ -239,6 +279,7 @@ def _key(row: Record) -> ApiKey:
         row["account_id"],
         Mode(row["mode"]),
         row["rate_limit_per_second"],
+        frozenset(Scope(scope) for scope in row["scopes"]),
     )
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from tonne.domain.ledger import Transfer
+from tonne.domain.accounts import Account
+from tonne.domain.ledger import Place, Transfer, TransferKind
 from tonne.storage.database import Connection
 
 
@@ -39,3 +40,62 @@ async def record_transfers(
             for transfer, transfer_id in zip(transfers, transfer_ids, strict=True)
         ],
     )
+
+
+async def record_payment(
+    connection: Connection, transfer: Transfer, *, transfer_id: UUID, at: datetime
+) -> bool:
+    """Store a top-up or refund; False where its reference was used before for one of this account."""
+    status = await connection.execute(
+        """
+        INSERT INTO ledger_transfers (organisation_id, account_id, transfer_id, kind, debit, credit, currency,
+                                      amount_minor, reference, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            ON CONFLICT (organisation_id, account_id, kind, reference)
+         WHERE reference IS NOT NULL AND kind IN ('top_up', 'refund') DO NOTHING
+        """,
+        transfer.organisation_id,
+        transfer.account_id,
+        transfer_id,
+        transfer.kind.value,
+        transfer.debit.value,
+        transfer.credit.value,
+        transfer.currency.code,
+        transfer.amount_minor,
+        transfer.reference,
+        at,
+    )
+    return bool(status == "INSERT 0 1")
+
+
+async def find_payment_minor(
+    connection: Connection, account: Account, kind: TransferKind, reference: str
+) -> int | None:
+    """The amount of the top-up or refund with this reference; None where there is none."""
+    amount_minor: int | None = await connection.fetchval(
+        """
+        SELECT amount_minor FROM ledger_transfers
+         WHERE organisation_id = $1 AND account_id = $2 AND kind = $3 AND reference = $4
+        """,
+        account.organisation_id,
+        account.account_id,
+        kind.value,
+        reference,
+    )
+    return amount_minor
+
+
+async def sum_places(connection: Connection, account: Account) -> dict[Place, int]:
+    """What was debited to each place of an account, less what was credited; a place without movements is left out."""
+    rows = await connection.fetch(
+        """
+        SELECT m.place, sum(m.amount_minor)::bigint AS debited_minor
+          FROM ledger_transfers t,
+               LATERAL (VALUES (t.debit, t.amount_minor), (t.credit, -t.amount_minor)) AS m (place, amount_minor)
+         WHERE t.organisation_id = $1 AND t.account_id = $2
+         GROUP BY m.place
+        """,
+        account.organisation_id,
+        account.account_id,
+    )
+    return {Place(row["place"]): row["debited_minor"] for row in rows}
