@@ -102,7 +102,7 @@ def test_one_bad_row_and_nothing_of_a_file_is_recorded(tonne, paid, tmp_path):
 
 
 def test_what_is_rejected_is_set_aside_and_other_credits_are_taken(tonne, paid, state, run_sql):
-    order_id = paid("1", "EUR")
+    order_id = paid("2", "EUR")
     [row] = listed(tonne)
     tonne("retirements", "reject", row["retirement_id"], "--reason", "The block is frozen.")
     tonne("retire", "--json")

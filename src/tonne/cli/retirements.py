@@ -52,12 +52,12 @@ def retirements() -> None:
     "--state",
     "states",
     multiple=True,
-    type=click.Choice(list(RetirementState)),
+    type=click.Choice([state.value for state in RetirementState]),
     help="Only those in this state; may be given several times. Undecided ones unless said otherwise.",
 )
 @click.option("--all", "every", is_flag=True, help="Those in every state.")
 @click.option("--account", "account_id", type=click.UUID, help="Only those of this account.")
-@click.option("--mode", type=click.Choice(list(Mode)), help="Only live or only test ones.")
+@click.option("--mode", type=click.Choice([mode.value for mode in Mode]), help="Only live or only test ones.")
 @database_options
 @json_option
 def list_all(
