@@ -36,13 +36,16 @@ ACCOUNTS = """
 ORDERS = """
     INSERT INTO orders (organisation_id, account_id, order_id, type, status, currency, quantity_grams, requested_tonnes,
                         offset_cost_minor, total_cost_minor, lines, beneficiary, billing, created_at, placed_at, paid_at)
-    SELECT a.organisation_id, a.account_id, gen_random_uuid(), 'quantity', 'paid', 'USD', g, g / 1000000.0,
+    SELECT a.organisation_id, a.account_id, x.id, 'quantity', 'paid', 'USD', g, g / 1000000.0,
            g / 70000, g / 60000, ARRAY[(b.bundle_id, g, 13.57, 15.08, g / 70000)::order_line], a.name, 'automatic',
            t, t, t
       FROM (SELECT *, row_number() OVER (ORDER BY name) AS k FROM accounts WHERE name LIKE 'Fictional buyer %') a
       JOIN generate_series(1, $1::int) n ON true
       CROSS JOIN LATERAL (SELECT 1 + (n * 7919 + a.k * 104729) % 40000 AS g,
-                                 timestamptz '2026-01-01' + n * interval '1 second' AS t) x
+                                 timestamptz '2026-01-01' + n * interval '1 second' AS t,
+                                 -- As the service makes them: the time in milliseconds, then chance.
+                                 (lpad(to_hex(1767225600000 + n * 1000), 12, '0')
+                                  || substr(replace(gen_random_uuid()::text, '-', ''), 13))::uuid AS id) x
       CROSS JOIN (SELECT bundle_id FROM bundles ORDER BY bundle_id LIMIT 1) b
 """
 TOLD = """

@@ -17,8 +17,7 @@ from tonne.storage.database import Connection
 
 # A pool's id is made of what it is for, so that two who open it at once open the same.
 _POOL_ID = """
-    substr(encode(sha256(convert_to(o.account_id::text || l.bundle_id::text || coalesce(o.beneficiary, a.name), 'UTF8')),
-                  'hex'), 1, 32)::uuid
+    substr(encode(sha256(convert_to(account_id::text || bundle_id::text || beneficiary, 'UTF8')), 'hex'), 1, 32)::uuid
 """
 
 _TO_POOL = """
@@ -32,33 +31,35 @@ _TO_POOL = """
 
 _OPEN_POOLS = f"""
     INSERT INTO pools (organisation_id, pool_id, account_id, bundle_id, beneficiary, mode)
-    SELECT DISTINCT o.organisation_id, {_POOL_ID}, o.account_id, l.bundle_id, coalesce(o.beneficiary, a.name), a.mode
-      FROM unnest($2::uuid[], $3::uuid[]) AS w (account_id, order_id)
-      JOIN orders o ON o.organisation_id = $1 AND o.account_id = w.account_id AND o.order_id = w.order_id
-      JOIN accounts a ON a.organisation_id = $1 AND a.account_id = o.account_id
-     CROSS JOIN LATERAL unnest(o.lines) l
-     WHERE l.quantity_grams > 0
+    SELECT $1, {_POOL_ID}, account_id, bundle_id, beneficiary, mode
+      FROM (SELECT DISTINCT o.account_id, l.bundle_id, coalesce(o.beneficiary, a.name) AS beneficiary, a.mode
+              FROM unnest($2::uuid[], $3::uuid[]) AS w (account_id, order_id)
+              JOIN orders o ON o.organisation_id = $1 AND o.account_id = w.account_id AND o.order_id = w.order_id
+              JOIN accounts a ON a.organisation_id = $1 AND a.account_id = o.account_id
+             CROSS JOIN LATERAL unnest(o.lines) l
+             WHERE l.quantity_grams > 0) wanted
         ON CONFLICT DO NOTHING
 """  # noqa: S608
 
-_ENTER = f"""
+_ENTER = """
     WITH entering AS MATERIALIZED (
-        SELECT {_POOL_ID} AS pool_id, l.quantity_grams, o.order_id, o.paid_at
+        SELECT p.pool_id, p.entered_grams, l.quantity_grams, o.order_id, o.paid_at
           FROM unnest($2::uuid[], $3::uuid[]) AS w (account_id, order_id)
           JOIN orders o ON o.organisation_id = $1 AND o.account_id = w.account_id AND o.order_id = w.order_id
           JOIN accounts a ON a.organisation_id = $1 AND a.account_id = o.account_id
          CROSS JOIN LATERAL unnest(o.lines) l
+          JOIN pools p ON p.organisation_id = $1 AND p.account_id = o.account_id AND p.bundle_id = l.bundle_id
+                      AND p.beneficiary = coalesce(o.beneficiary, a.name)
          WHERE l.quantity_grams > 0),
     entered AS (
         INSERT INTO pool_entries (organisation_id, pool_id, gram_first, quantity_grams, order_id)
-        SELECT $1, e.pool_id,
-               p.entered_grams + sum(e.quantity_grams) OVER (PARTITION BY e.pool_id ORDER BY e.paid_at, e.order_id)
-                               - e.quantity_grams,
-               e.quantity_grams, e.order_id
-          FROM entering e
-          JOIN pools p ON p.organisation_id = $1 AND p.pool_id = e.pool_id)
+        SELECT $1, pool_id,
+               entered_grams + sum(quantity_grams) OVER (PARTITION BY pool_id ORDER BY paid_at, order_id)
+                             - quantity_grams,
+               quantity_grams, order_id
+          FROM entering)
     SELECT pool_id, sum(quantity_grams)::bigint AS grams FROM entering GROUP BY pool_id
-"""  # noqa: S608
+"""
 
 _COUNT_ENTERED = """
     UPDATE pools p
