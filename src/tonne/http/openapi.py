@@ -77,7 +77,12 @@ WITHOUT_CONTENT = {"cancelOrder"}
 NO_CONTENT = {
     "required": False,
     "description": "None is needed.",
-    "content": {"application/json": {"schema": {"type": "object", "maxProperties": 0}}},
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "maxProperties": 0},
+            "examples": {"one": {"value": {}}},
+        }
+    },
 }
 METADATA_FILTER = {
     "name": "metadata",

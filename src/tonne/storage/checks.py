@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from tonne.storage.database import Connection
+from tonne.storage.ledger_checks import LEDGER_CHECKS
 
 FINDINGS_MAX = 100
 # A whole table may have to be read.
@@ -72,6 +73,7 @@ CHECKS: Mapping[str, str] = {
          WHERE a.sibling_id IS NOT NULL
            AND (s.account_id IS NULL OR s.mode = a.mode OR s.sibling_id <> a.account_id OR s.currency <> a.currency)
     """,
+    **LEDGER_CHECKS,
 }
 
 
