@@ -12,12 +12,13 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+from tests.paying import open_payer
 from tests.support import Service, on_connection, serving
 
 from tonne.application.identifiers import utc_now
 from tonne.application.load_demo import load_demo
 from tonne.application.open_accounts import create_key, open_account_pair
-from tonne.domain.accounts import Mode
+from tonne.domain.accounts import Billing, Mode, Scope
 from tonne.domain.errors import TonneError, declared_errors
 from tonne.settings import Settings
 from tonne.storage.accounts import set_suspended
@@ -86,6 +87,24 @@ def order_an_estimate_twice(service: Service) -> httpx.Response:
     with service.client() as client:
         estimate = client.post("/estimates/electricity", json=CONSUMPTION).json()["id"]
         return twice("/orders/by-estimate", {"estimate_id": estimate}, {"estimate_id": estimate})(service)
+
+
+def order_from_an_empty_balance(service: Service) -> httpx.Response:
+    with open_payer(service, billing=Billing.PREPAID).client() as client:
+        return client.post("/orders/by-mass", json=KILOGRAM)
+
+
+def cancel_what_is_paid(service: Service) -> httpx.Response:
+    with service.client() as client:
+        order = client.post("/orders/by-mass", json=KILOGRAM).json()
+        return client.post(f"/orders/{order['id']}/cancel")
+
+
+def top_up_otherwise_under_one_reference(service: Service) -> httpx.Response:
+    path = f"/operator/accounts/{service.key().account.account_id}/top-up"
+    with open_payer(service, scopes=frozenset({Scope.OPERATOR}), mode=Mode.TEST).client() as client:
+        assert client.post(path, json={"amount": "5", "reference": "bank-1"}).status_code == 200
+        return client.post(path, json={"amount": "6", "reference": "bank-1"})
 
 
 def order_from_a_suspended_account(service: Service) -> httpx.Response:
@@ -210,6 +229,10 @@ ANSWERS: dict[str, Meet] = {
     "estimate_order_already_placed": order_an_estimate_twice,
     "order_quantity_invalid": asked("POST", "/orders/by-mass", json={"mass": {"amount": "0", "unit": "t"}}),
     "exchange_rate_not_found": quote_in_a_currency_without_rate,
+    "insufficient_credits": order_from_an_empty_balance,
+    "insufficient_scope": asked("GET", f"/operator/accounts/{uuid4()}/balance"),
+    "order_not_cancellable": cancel_what_is_paid,
+    "payment_reference_reused": top_up_otherwise_under_one_reference,
     "idempotency_key_reused": twice(
         "/orders/by-mass", KILOGRAM, {"mass": {"amount": "2", "unit": "kg"}}, header="reused"
     ),
@@ -241,9 +264,9 @@ def test_error_codes_are_unique() -> None:
 def test_the_contracts_codes_have_the_contracts_statuses() -> None:
     contract = """400 validation_error bundle_selection_bundle_invalid bundle_selection_ratios_invalid
         bundle_selection_ratios_invalid_format order_value_invalid estimate_not_found pagination_limit_invalid
-        id_invalid bundle_id_invalid api_version_invalid 401 unauthorised 403 account_scope_incorrect
+        id_invalid bundle_id_invalid api_version_invalid 401 unauthorised 403 account_scope_incorrect insufficient_scope
         404 not_found 409 account_suspended order_idempotency_already_exists estimate_order_already_placed
-        order_quantity_invalid exchange_rate_not_found idempotency_key_in_use 413 payload_too_large
+        order_quantity_invalid exchange_rate_not_found insufficient_credits idempotency_key_in_use 413 payload_too_large
         415 unsupported_media_type 422 idempotency_key_reused 429 rate_limited 500 internal_error
         503 service_unavailable"""
     statuses = {error.code: error.http_status.value for error in DECLARED}

@@ -25,7 +25,10 @@ OPERATIONS = {
     "POST /v1/orders/by-value/quote", "POST /v1/orders/by-estimate/quote", "GET /v1/bundles",
     "GET /v1/bundles/{id}", "GET /v1/projects", "GET /v1/projects/{id}", "GET /v1/projects/by-slug/{slug}",
     "GET /v1/bundle-selections", "PUT /v1/bundle-selections", "GET /v1/accounts/me",
-    "POST /v1/estimates/electricity", "GET /v1/estimates/electricity/{id}",
+    "POST /v1/estimates/electricity", "GET /v1/estimates/electricity/{id}", "POST /v1/orders/{id}/cancel",
+    "POST /v1/operator/orders/pay", "GET /v1/operator/accounts/{id}/balance",
+    "POST /v1/operator/accounts/{id}/top-up", "POST /v1/operator/accounts/{id}/refund",
+    "PUT /v1/operator/accounts/{id}/billing", "PUT /v1/operator/accounts/{id}/test-behaviour",
 }  # fmt: skip
 BODY = {"validation_error", "payload_too_large", "unsupported_media_type"}
 SELECTION = {
@@ -35,7 +38,9 @@ SELECTION = {
 PRICED = BODY | SELECTION | {"order_quantity_invalid", "exchange_rate_not_found"}
 ORDERED = PRICED | {
     "account_suspended", "order_idempotency_already_exists", "idempotency_key_in_use", "idempotency_key_reused",
+    "insufficient_credits",
 }  # fmt: skip
+OPERATED = {"insufficient_scope", "not_found"}
 PAGED = {"validation_error", "pagination_limit_invalid"}
 # Beside those that every operation may answer with.
 OWN_ERRORS = {
@@ -61,6 +66,15 @@ OWN_ERRORS = {
     | SELECTION
     | {"estimate_idempotency_already_exists", "idempotency_key_reused"},
     "GET /v1/estimates/electricity/{id}": {"not_found"},
+    "POST /v1/orders/{id}/cancel": BODY | {"not_found", "order_not_cancellable"},
+    "POST /v1/operator/orders/pay": BODY | {"insufficient_scope"},
+    "GET /v1/operator/accounts/{id}/balance": OPERATED,
+    "POST /v1/operator/accounts/{id}/top-up": BODY | OPERATED | {"payment_reference_reused"},
+    "POST /v1/operator/accounts/{id}/refund": BODY
+    | OPERATED
+    | {"payment_reference_reused", "insufficient_credits"},
+    "PUT /v1/operator/accounts/{id}/billing": BODY | OPERATED,
+    "PUT /v1/operator/accounts/{id}/test-behaviour": BODY | OPERATED,
 }
 ORDER = {
     "id", "idempotency_key", "type", "status", "currency", "offset_cost", "commission", "total_cost", "quantity",

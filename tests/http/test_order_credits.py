@@ -170,17 +170,12 @@ def test_somebody_else_s_order_has_no_credits_to_see(service, complete, refusal)
 
 
 @pytest.fixture
-def behaviour(service: Service, run_sql):
+def behaviour(api: httpx.Client):
     """Sets the switch of the test account in US dollars; it is normal again afterwards."""
-    account_id = service.key().account.account_id
 
     def switch(to: str) -> None:
-        run_sql(
-            "UPDATE accounts SET test_behaviour = $2, version = version + 1 WHERE account_id = $1",
-            account_id,
-            to,
-        )
-        run_sql("NOTIFY tonne_changed")
+        answer = api.put("/test/behaviour", json={"test_behaviour": to})
+        assert answer.json() == api.get("/test/behaviour").json() == {"test_behaviour": to}
 
     yield switch
     switch("normal")
@@ -248,6 +243,8 @@ def test_live_orders_are_not_moved_by_hand(service, refusal):
     with service.client(mode=Mode.LIVE) as live:
         order = live.post("/orders/by-mass", json=TONNE).json()
         assert refusal(live.post(f"/test/orders/{order['id']}/advance")) == (404, "not_found")
+        assert refusal(live.get("/test/behaviour")) == (404, "not_found")
+        assert refusal(live.put("/test/behaviour", json={"test_behaviour": "slow"})) == (404, "not_found")
 
 
 def test_the_address_of_the_public_page_is_made_of_letters_and_digits_only(complete):

@@ -70,11 +70,11 @@ def test_an_order_has_every_property_of_the_contract_with_its_type_and_null(
     fixed = {
         "idempotency_key": order["idempotency_key"],
         "type": "value" if by_value else "quantity",
-        "status": "placed",
+        "status": "paid",
         "currency": "USD",
         "requested_value": "5.00" if by_value else None,
         "estimate_id": body["estimate_id"] if by_estimate else None,
-        "payment_method": "invoice",
+        "payment_method": None,
         "projects": [],
         "certificate": None,
         "public_certificate_url": None,
@@ -84,7 +84,7 @@ def test_an_order_has_every_property_of_the_contract_with_its_type_and_null(
         "account_id": str(account.account_id),
         "mode": "test",
         "beneficiary": account.beneficiary,
-        "status_history": [{"status": "received", "at": at}, {"status": "placed", "at": at}],
+        "status_history": [{"status": status, "at": at} for status in ("received", "placed", "paid")],
     }
     assert {name: order[name] for name in fixed} == fixed
     amounts = {"offset_cost", "commission", "total_cost", "quantity"}

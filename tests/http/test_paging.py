@@ -228,9 +228,9 @@ def test_orders_are_filtered_by_status(fresh: httpx.Client, run_sql: Callable[..
     run_sql(
         "UPDATE orders SET status = 'cancelled', cancelled_at = now() WHERE order_id::text = $1", placed[1]
     )
-    assert walked(fresh, status="placed", limit="2") == [placed[3], placed[2], placed[0]]
+    assert walked(fresh, status="paid", limit="2") == [placed[3], placed[2], placed[0]]
     assert walked(fresh, status="cancelled") == [placed[1]]
-    for status in ("received", "paid", "retiring", "complete", "failed"):
+    for status in ("received", "placed", "retiring", "complete", "failed"):
         assert walked(fresh, status=status) == []
 
 
@@ -316,7 +316,7 @@ def test_filters_go_together(fresh: httpx.Client) -> None:
     wanted = place(fresh, metadata={"a": "1"})
     place(fresh, metadata={"a": "2"})
     place(fresh)
-    filters = {"status": "placed", "created_from": wanted["created_at"], "metadata[a]": "1"}
+    filters = {"status": "paid", "created_from": wanted["created_at"], "metadata[a]": "1"}
     assert walked(fresh, **filters) == [wanted["id"]]
 
 

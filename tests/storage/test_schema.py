@@ -121,7 +121,7 @@ def test_two_upgrades_at_once_make_one_schema(postgres):
         ("quantity_grams = 12071", "quantity_is_at_most_requested"),
         ("requested_value_minor = 100", "requested_is_quantity_or_value"),
         ("requested_tonnes = NULL", "requested_is_quantity_or_value"),
-        ("status = 'paid'", "status_has_its_time"),
+        ("status = 'retiring'", "status_has_its_time"),
         ("status = 'sent'", "orders_status_check"),
         ("lines = '{}'", "orders_lines_check"),
     ],

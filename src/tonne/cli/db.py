@@ -8,6 +8,7 @@ import click
 
 from tonne.application.identifiers import utc_now
 from tonne.application.open_accounts import NewKey, create_key, open_account_pair, open_organisation
+from tonne.certificates.fonts import unprintable_characters
 from tonne.cli.session import (
     console,
     database,
@@ -72,6 +73,8 @@ def init(
         chosen = find_currency(currency.upper())
     except KeyError:
         raise click.BadParameter(f"{currency} is no ISO 4217 currency", param_hint="--currency") from None
+    _refuse_unprintable(organisation, "--organisation")
+    _refuse_unprintable(beneficiary, "--beneficiary")
     settings = settings_with(data_dir=data_dir, database_url=database_url)
 
     async def open_all(connection: Connection) -> list[NewKey]:
@@ -98,6 +101,15 @@ def init(
         print_new_keys(new_keys)
     else:
         console.print("Open an organisation next: tonne init --organisation NAME --currency USD")
+
+
+def _refuse_unprintable(name: str | None, option: str) -> None:
+    """Refuse a name that certificates could not show: better when it is set than when it is to be framed."""
+    missing = unprintable_characters(name or "")
+    if missing:
+        shown = ", ".join(f"U+{ord(character):04X}" for character in missing[:5])
+        msg = f"certificates can't print {shown}: write the name in other characters"
+        raise click.BadParameter(msg, param_hint=option)
 
 
 def new_key_facts(key: NewKey) -> dict[str, str]:

@@ -42,6 +42,8 @@ V1 = (
     orders.get_order_by_idempotency_key,
     order_changes.cancel_own_order,
     sandbox.advance_own_order,
+    sandbox.get_behaviour,
+    sandbox.put_behaviour,
     quotes.quote_by_mass,
     quotes.quote_by_value,
     quotes.quote_by_estimate,

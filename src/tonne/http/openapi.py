@@ -18,7 +18,6 @@ from tonne.http.wire.operator import (
     AccountRules,
     BalanceBody,
     ChangeBilling,
-    ChangeTestBehaviour,
     MovePayment,
     PaidOrders,
     PaymentBody,
@@ -35,7 +34,7 @@ from tonne.http.wire.orders import (
     QuoteByValue,
 )
 from tonne.http.wire.quotes import QuoteBody
-from tonne.http.wire.sandbox import AdvanceOrder
+from tonne.http.wire.sandbox import AdvanceOrder, ChangeTestBehaviour
 
 WIRE = (
     AccountBody, AccountRules, AdvanceOrder, AllocationBody, BalanceBody, BundleBody, BundlePage, CertificateBody,
@@ -74,6 +73,7 @@ BODY_EXAMPLES: dict[str, Any] = {
     "refund": {"amount": "20.00", "reference": "bank-2026-0043"},
     "putBilling": {"billing": "prepaid"},
     "putTestBehaviour": {"test_behaviour": "by_hand"},
+    "putBehaviour": {"test_behaviour": "slow"},
     "createElectricityEstimate": {"consumption": {"amount": "1200", "unit": "kWh"}, "country_code": "DEU"},
 }
 # Operations that say everything with their path.
@@ -81,7 +81,12 @@ WITHOUT_CONTENT = {"cancelOrder"}
 NO_CONTENT = {
     "required": False,
     "description": "None is needed.",
-    "content": {"application/json": {"schema": {"type": "object", "maxProperties": 0}}},
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "maxProperties": 0},
+            "examples": {"one": {"value": {}}},
+        }
+    },
 }
 METADATA_FILTER = {
     "name": "metadata",

@@ -14,7 +14,7 @@ from litestar.types import HTTPReceiveMessage
 
 from tonne.application.order_desk import OrderDesk
 from tonne.application.proofs import Links, ProofDesk
-from tonne.domain.accounts import Account, Caller, Directory
+from tonne.domain.accounts import Account, Caller
 from tonne.domain.catalogue import Catalogue
 from tonne.domain.errors import PayloadTooLarge, UnsupportedMediaType, ValidationFailed
 from tonne.http.front_door import CALLER, REQUEST_ID, SNAPSHOT
@@ -61,10 +61,6 @@ class ApiRequest(Request[Caller, Any, State]):
     @property
     def catalogue(self) -> Catalogue:
         return cast("Snapshot", self.scope[SNAPSHOT]).catalogue  # type: ignore[literal-required]
-
-    @property
-    def directory(self) -> Directory:
-        return cast("Snapshot", self.scope[SNAPSHOT]).directory  # type: ignore[literal-required]
 
     @property
     def request_id(self) -> str:

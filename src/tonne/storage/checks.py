@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from tonne.storage.database import Connection
+from tonne.storage.ledger_checks import LEDGER_CHECKS
 from tonne.storage.retirement_checks import RETIREMENT_CHECKS
 
 FINDINGS_MAX = 100
@@ -73,6 +74,7 @@ CHECKS = {
          WHERE a.sibling_id IS NOT NULL
            AND (s.account_id IS NULL OR s.mode = a.mode OR s.sibling_id <> a.account_id OR s.currency <> a.currency)
     """,
+    **LEDGER_CHECKS,
 }
 
 

@@ -30,7 +30,6 @@ from tonne.http.wire.operator import (
     AccountRules,
     BalanceBody,
     ChangeBilling,
-    ChangeTestBehaviour,
     MovePayment,
     PaidOrders,
     PaymentBody,
@@ -40,6 +39,7 @@ from tonne.http.wire.operator import (
     paid_order,
     payment_body,
 )
+from tonne.http.wire.sandbox import ChangeTestBehaviour
 
 TAGS = ["Operator"]
 
@@ -90,7 +90,7 @@ async def pay_placed_orders(request: ApiRequest, data: JSONBody[PayOrders]) -> R
 )
 async def get_balance(request: ApiRequest) -> Response[BalanceBody]:
     """Get what an account has with us, what it owes, and what is held for its orders."""
-    return answer(balance_body(await read_balance(request.services.pool, _account(request))))
+    return answer(balance_body(await read_balance(request.services.pool, await _account(request))))
 
 
 @post(
@@ -106,7 +106,7 @@ async def top_up_account(request: ApiRequest, data: JSONBody[MovePayment]) -> Re
     """Add money that came in to an account's prepaid balance, once for each reference."""
     payment = await top_up(
         request.services.pool,
-        _account(request),
+        await _account(request),
         read_decimal(data.amount, "/amount"),
         reference=data.reference,
         at=utc_now(),
@@ -128,7 +128,7 @@ async def refund_account(request: ApiRequest, data: JSONBody[MovePayment]) -> Re
     """Take money that went back out of an account's prepaid balance, once for each reference."""
     payment = await refund(
         request.services.pool,
-        _account(request),
+        await _account(request),
         read_decimal(data.amount, "/amount"),
         reference=data.reference,
         at=utc_now(),
@@ -147,7 +147,7 @@ async def refund_account(request: ApiRequest, data: JSONBody[MovePayment]) -> Re
 )
 async def put_billing(request: ApiRequest, data: JSONBody[ChangeBilling]) -> Response[AccountRules]:
     """Set how an account pays from its next order on."""
-    account = _account(request)
+    account = await _account(request)
     changed = await change_billing(request.services.pool, account, data.billing, caller=request.caller)
     await request.services.snapshots.refresh()
     return answer(account_rules(replace(account, billing=data.billing), changed=changed))
@@ -165,7 +165,7 @@ async def put_test_behaviour(
     request: ApiRequest, data: JSONBody[ChangeTestBehaviour]
 ) -> Response[AccountRules]:
     """Set how things go for a test account from now on, so that every path can be tried."""
-    account = _account(request)
+    account = await _account(request)
     changed = await change_test_behaviour(
         request.services.pool, account, data.test_behaviour, caller=request.caller
     )
@@ -173,9 +173,15 @@ async def put_test_behaviour(
     return answer(account_rules(replace(account, test_behaviour=data.test_behaviour), changed=changed))
 
 
-def _account(request: ApiRequest) -> Account:
+async def _account(request: ApiRequest) -> Account:
     account_id = read_id(request.path_params["id"])
-    account = None if account_id is None else request.directory.accounts.get(account_id)
+    if account_id is None:
+        raise NotFound
+    snapshots = request.services.snapshots
+    if account_id not in snapshots.current.directory.accounts:
+        # Opened a moment ago, in another process.
+        await snapshots.refresh()
+    account = snapshots.current.directory.accounts.get(account_id)
     if account is None or account.mode is not request.caller.key.mode:
         raise NotFound
     return account

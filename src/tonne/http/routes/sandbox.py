@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from litestar import Response, post
+from litestar import Response, get, post, put
+from litestar.params import JSONBody
 
 from tonne.application.advance_order import advance_order
+from tonne.application.bill_accounts import change_test_behaviour
 from tonne.application.identifiers import utc_now
+from tonne.domain.accounts import Account, Mode
 from tonne.domain.errors import NotFound, OrderNotAdvanceable, OrderNotCancellable
 from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, refusals
@@ -13,7 +16,7 @@ from tonne.http.request import ApiRequest
 from tonne.http.routes.orders import show_orders
 from tonne.http.wire.common import read_id
 from tonne.http.wire.orders import OrderBody
-from tonne.http.wire.sandbox import AdvanceOrder
+from tonne.http.wire.sandbox import AdvanceOrder, ChangeTestBehaviour
 
 TAGS = ["Sandbox"]
 
@@ -40,3 +43,37 @@ async def advance_own_order(request: ApiRequest) -> Response[OrderBody]:
     order = await advance_order(request.services.pool, request.caller, order_id, target=target, now=utc_now)
     [body] = await show_orders(request, [order])
     return answer(body)
+
+
+@get(
+    "/test/behaviour",
+    tags=TAGS,
+    operation_id="getBehaviour",
+    summary="Get how things go for the test account",
+    responses=refusals(NotFound),
+)
+async def get_behaviour(request: ApiRequest) -> ChangeTestBehaviour:
+    """Get the test account's switch."""
+    return ChangeTestBehaviour(_test_account(request).test_behaviour)
+
+
+@put(
+    "/test/behaviour",
+    tags=TAGS,
+    operation_id="putBehaviour",
+    summary="Set how things go for the test account",
+    responses=refusals(*WITH_BODY, NotFound),
+)
+async def put_behaviour(request: ApiRequest, data: JSONBody[ChangeTestBehaviour]) -> ChangeTestBehaviour:
+    """Set the test account's switch, to see every path before going live. It counts for all that follows."""
+    account = _test_account(request)
+    await change_test_behaviour(request.services.pool, account, data.test_behaviour, caller=request.caller)
+    # The next order here goes as this answer says; other processes hear of it within milliseconds.
+    await request.services.snapshots.refresh()
+    return data
+
+
+def _test_account(request: ApiRequest) -> Account:
+    if request.account.mode is not Mode.TEST:
+        raise NotFound("Only test accounts have a switch: send a test key.")
+    return request.account

@@ -77,12 +77,6 @@ class ChangeBilling(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     billing: Billing
 
 
-class ChangeTestBehaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How things are to go for a test account."""
-
-    test_behaviour: SandboxBehaviour
-
-
 class AccountRules(msgspec.Struct, frozen=True):
     """How an account pays, and how things go for it."""
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from tonne.domain.accounts import SandboxBehaviour
 from tonne.domain.orders import OrderStatus
 
 
@@ -16,3 +17,16 @@ class AdvanceOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     to: Annotated[OrderStatus | None, Meta(description="The status to reach; without it, the next one.")] = (
         None
     )
+
+
+class ChangeTestBehaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How things go for a test account."""
+
+    test_behaviour: Annotated[
+        SandboxBehaviour,
+        Meta(
+            description="`by_hand`: orders stay where they are until advanced. `slow`: the registry does not answer. "
+            "`out_of_stock`: no credits are found. `rejecting`: the registry rejects every retirement once. `unsure`: "
+            "nobody knows what the registry did. `normal`: everything goes well, at once."
+        ),
+    ]
