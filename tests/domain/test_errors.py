@@ -59,6 +59,7 @@ ADDITIONS = {
     "method_not_allowed": 405,
     "estimate_idempotency_already_exists": 409,
     "order_not_cancellable": 409,
+    "order_not_advanceable": 409,
     "payment_reference_reused": 409,
 }
 

@@ -100,6 +100,12 @@ def cancel_what_is_paid(service: Service) -> httpx.Response:
         return client.post(f"/orders/{order['id']}/cancel")
 
 
+def fail_what_is_paid(service: Service) -> httpx.Response:
+    with service.client() as client:
+        order = client.post("/orders/by-mass", json=KILOGRAM).json()
+        return client.post(f"/test/orders/{order['id']}/advance", json={"to": "failed"})
+
+
 def top_up_otherwise_under_one_reference(service: Service) -> httpx.Response:
     path = f"/operator/accounts/{service.key().account.account_id}/top-up"
     with open_payer(service, scopes=frozenset({Scope.OPERATOR}), mode=Mode.TEST).client() as client:
@@ -232,6 +238,7 @@ ANSWERS: dict[str, Meet] = {
     "insufficient_credits": order_from_an_empty_balance,
     "insufficient_scope": asked("GET", f"/operator/accounts/{uuid4()}/balance"),
     "order_not_cancellable": cancel_what_is_paid,
+    "order_not_advanceable": fail_what_is_paid,
     "payment_reference_reused": top_up_otherwise_under_one_reference,
     "idempotency_key_reused": twice(
         "/orders/by-mass", KILOGRAM, {"mass": {"amount": "2", "unit": "kg"}}, header="reused"

@@ -26,7 +26,8 @@ OPERATIONS = {
     "GET /v1/bundles/{id}", "GET /v1/projects", "GET /v1/projects/{id}", "GET /v1/projects/by-slug/{slug}",
     "GET /v1/bundle-selections", "PUT /v1/bundle-selections", "GET /v1/accounts/me",
     "POST /v1/estimates/electricity", "GET /v1/estimates/electricity/{id}", "POST /v1/orders/{id}/cancel",
-    "POST /v1/operator/orders/pay", "GET /v1/operator/accounts/{id}/balance",
+    "GET /v1/orders/{id}/allocations", "GET /v1/orders/{id}/retirements", "POST /v1/test/orders/{id}/advance",
+    "GET /v1/test/behaviour", "PUT /v1/test/behaviour", "POST /v1/operator/orders/pay", "GET /v1/operator/accounts/{id}/balance",
     "POST /v1/operator/accounts/{id}/top-up", "POST /v1/operator/accounts/{id}/refund",
     "PUT /v1/operator/accounts/{id}/billing", "PUT /v1/operator/accounts/{id}/test-behaviour",
 }  # fmt: skip
@@ -66,6 +67,12 @@ OWN_ERRORS = {
     | SELECTION
     | {"estimate_idempotency_already_exists", "idempotency_key_reused"},
     "GET /v1/estimates/electricity/{id}": {"not_found"},
+    "GET /v1/orders/{id}/allocations": {"not_found"},
+    "GET /v1/orders/{id}/retirements": {"not_found"},
+    "POST /v1/test/orders/{id}/advance": BODY
+    | {"not_found", "order_not_advanceable", "order_not_cancellable"},
+    "GET /v1/test/behaviour": {"not_found"},
+    "PUT /v1/test/behaviour": BODY | {"not_found"},
     "POST /v1/orders/{id}/cancel": BODY | {"not_found", "order_not_cancellable"},
     "POST /v1/operator/orders/pay": BODY | {"insufficient_scope"},
     "GET /v1/operator/accounts/{id}/balance": OPERATED,

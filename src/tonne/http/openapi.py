@@ -73,6 +73,7 @@ BODY_EXAMPLES: dict[str, Any] = {
     "refund": {"amount": "20.00", "reference": "bank-2026-0043"},
     "putBilling": {"billing": "prepaid"},
     "putTestBehaviour": {"test_behaviour": "by_hand"},
+    "advanceOrder": {"to": "complete"},
     "putBehaviour": {"test_behaviour": "slow"},
     "createElectricityEstimate": {"consumption": {"amount": "1200", "unit": "kWh"}, "country_code": "DEU"},
 }
@@ -202,16 +203,17 @@ def _complete(operation: dict[str, Any]) -> None:
 
 def _complete_bodies(operation: dict[str, Any]) -> None:
     name = operation["operationId"]
-    if name in OPTIONAL_BODIES:
-        shape = {"$ref": f"#/components/schemas/{OPTIONAL_BODIES[name]}"}
-        operation["requestBody"] = {"required": False, "content": {"application/json": {"schema": shape}}}
     if name == "getOrderCertificate":
         facts = {"schema": {"$ref": "#/components/schemas/CertificateBody"}}
         operation["responses"]["200"]["content"] = {
             "application/pdf": {"schema": {"type": "string", "format": "binary"}},
             "application/json": facts,
         }
-    if name in BODY_EXAMPLES:
+    if name in OPTIONAL_BODIES:
+        shape = {"$ref": f"#/components/schemas/{OPTIONAL_BODIES[name]}"}
+        content = {"schema": shape, "examples": {"one": {"value": BODY_EXAMPLES[name]}}}
+        operation["requestBody"] = {"required": False, "content": {"application/json": content}}
+    elif name in BODY_EXAMPLES:
         content = operation["requestBody"]["content"]["application/json"]
         content["examples"] = {"one": {"value": BODY_EXAMPLES[name]}}
         if name == "putBundleSelection":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from tonne.domain.accounts import Account
@@ -72,7 +73,7 @@ async def find_payment_minor(
     connection: Connection, account: Account, kind: TransferKind, reference: str
 ) -> int | None:
     """The amount of the top-up or refund with this reference; None where there is none."""
-    amount_minor: int | None = await connection.fetchval(
+    amount_minor: Decimal | None = await connection.fetchval(
         """
         SELECT amount_minor FROM ledger_transfers
          WHERE organisation_id = $1 AND account_id = $2 AND kind = $3 AND reference = $4
@@ -82,7 +83,7 @@ async def find_payment_minor(
         kind.value,
         reference,
     )
-    return amount_minor
+    return None if amount_minor is None else int(amount_minor)
 
 
 async def sum_places(connection: Connection, account: Account) -> dict[Place, int]:
