@@ -114,7 +114,7 @@ def make_databases(url: str, names: Sequence[str]) -> list[Database]:
     keys = on_connection(url, lambda connection: load_demo(connection, at=utc_now()))
     assert keys is not None, "the database is new"
     api_key = next(
-        key.api_key for key in keys if key.account.currency.code == "USD" and key.account.mode is Mode.TEST
+        key.api_key for key in keys if key.account.currency.code == "USD" and key.account.mode is Mode.LIVE
     )
     made = []
     for name in names:
