@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help install serve test check lint types test-long bench lock clean
+.PHONY: help install serve test check lint types test-long bench bench-retire bench-certificates lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,12 @@ test-long: install ## The longer proofs: crashes and long property runs
 
 bench: install ## Orders per second against a plain service, side by side
 	$(BIN)/python bench/orders_per_second.py
+
+bench-retire: install ## A million small orders from paid to retired
+	$(BIN)/python bench/retire_a_million.py
+
+bench-certificates: install ## Milliseconds to set, sign and check a certificate
+	$(BIN)/python bench/certificates.py
 
 lock: install ## Pin the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock

@@ -85,15 +85,17 @@ def test_an_order_has_every_property_of_the_contract_with_its_type_and_null(
         "mode": "test",
         "beneficiary": account.beneficiary,
         "status_history": [{"status": status, "at": at} for status in ("received", "placed", "paid")],
+        "waiting_for": "tonne",
     }
     assert {name: order[name] for name in fixed} == fixed
+    assert TIME.fullmatch(order["retire_by"])
     amounts = {"offset_cost", "commission", "total_cost", "quantity"}
     assert all(DECIMAL.fullmatch(order[name]) for name in amounts)
     assert (order["requested_quantity"] is None) is by_value
     assert by_value or DECIMAL.fullmatch(order["requested_quantity"])
     assert TIME.fullmatch(at)
     assert all(set(line) == LINE_PROPERTIES for line in order["bundles"])
-    rest = {"id", "created_at", "bundles", "requested_quantity"}
+    rest = {"id", "created_at", "bundles", "requested_quantity", "retire_by"}
     assert set(order) == set(fixed) | amounts | rest
 
 
