@@ -20,46 +20,49 @@ _POOL_ID = """
     substr(encode(sha256(convert_to(account_id::text || bundle_id::text || beneficiary, 'UTF8')), 'hex'), 1, 32)::uuid
 """
 
-_TO_POOL = """
-    SELECT o.account_id, o.order_id FROM orders o
-      JOIN accounts a ON a.organisation_id = o.organisation_id AND a.account_id = o.account_id
-     WHERE o.organisation_id = $1 AND o.paid_at IS NOT NULL AND o.pooled_at IS NULL
-       AND CASE WHEN $2::uuid[] IS NULL THEN a.test_behaviour <> 'by_hand' ELSE o.order_id = ANY($2) END
-     ORDER BY o.account_id, o.paid_at, o.order_id LIMIT $3
-       FOR NO KEY UPDATE OF o
-"""
-
-_OPEN_POOLS = f"""
-    INSERT INTO pools (organisation_id, pool_id, account_id, bundle_id, beneficiary, mode)
-    SELECT $1, {_POOL_ID}, account_id, bundle_id, beneficiary, mode
-      FROM (SELECT DISTINCT o.account_id, l.bundle_id, coalesce(o.beneficiary, a.name) AS beneficiary, a.mode
-              FROM unnest($2::uuid[], $3::uuid[]) AS w (account_id, order_id)
-              JOIN orders o ON o.organisation_id = $1 AND o.account_id = w.account_id AND o.order_id = w.order_id
-              JOIN accounts a ON a.organisation_id = $1 AND a.account_id = o.account_id
-             CROSS JOIN LATERAL unnest(o.lines) l
-             WHERE l.quantity_grams > 0) wanted
-        ON CONFLICT DO NOTHING
-"""  # noqa: S608
-
-_ENTER = """
-    WITH entering AS MATERIALIZED (
-        SELECT p.pool_id, p.entered_grams, l.quantity_grams, o.order_id, o.paid_at
-          FROM unnest($2::uuid[], $3::uuid[]) AS w (account_id, order_id)
-          JOIN orders o ON o.organisation_id = $1 AND o.account_id = w.account_id AND o.order_id = w.order_id
-          JOIN accounts a ON a.organisation_id = $1 AND a.account_id = o.account_id
-         CROSS JOIN LATERAL unnest(o.lines) l
-          JOIN pools p ON p.organisation_id = $1 AND p.account_id = o.account_id AND p.bundle_id = l.bundle_id
-                      AND p.beneficiary = coalesce(o.beneficiary, a.name)
-         WHERE l.quantity_grams > 0),
+# All in one pass: which orders are due, which of their pools are new, where in each pool their lines stand, and that they
+# are pooled now.
+_ENTER = f"""
+    WITH due AS MATERIALIZED (
+        SELECT o.account_id, o.order_id, o.lines, o.paid_at, a.mode, coalesce(o.beneficiary, a.name) AS beneficiary
+          FROM orders o
+          JOIN accounts a ON a.organisation_id = o.organisation_id AND a.account_id = o.account_id
+         WHERE o.organisation_id = $1 AND o.paid_at IS NOT NULL AND o.pooled_at IS NULL
+           AND CASE WHEN $2::uuid[] IS NULL THEN a.test_behaviour <> 'by_hand' ELSE o.order_id = ANY($2) END
+         ORDER BY o.account_id, o.paid_at, o.order_id LIMIT $3
+           FOR NO KEY UPDATE OF o),
+    entering AS MATERIALIZED (
+        SELECT d.account_id, d.order_id, d.paid_at, d.mode, d.beneficiary, l.bundle_id, l.quantity_grams
+          FROM due d CROSS JOIN LATERAL unnest(d.lines) l WHERE l.quantity_grams > 0),
+    wanted AS MATERIALIZED (
+        SELECT DISTINCT account_id, bundle_id, beneficiary, mode FROM entering),
+    opened AS (
+        INSERT INTO pools (organisation_id, pool_id, account_id, bundle_id, beneficiary, mode)
+        SELECT $1, {_POOL_ID}, account_id, bundle_id, beneficiary, mode FROM wanted
+            ON CONFLICT DO NOTHING
+        RETURNING pool_id, account_id, bundle_id, beneficiary, entered_grams),
+    their_pools AS MATERIALIZED (
+        SELECT * FROM opened
+         UNION ALL
+        SELECT p.pool_id, p.account_id, p.bundle_id, p.beneficiary, p.entered_grams
+          FROM wanted w
+          JOIN pools p ON p.organisation_id = $1 AND p.account_id = w.account_id AND p.bundle_id = w.bundle_id
+                      AND p.beneficiary = w.beneficiary),
     entered AS (
         INSERT INTO pool_entries (organisation_id, pool_id, gram_first, quantity_grams, order_id)
-        SELECT $1, pool_id,
-               entered_grams + sum(quantity_grams) OVER (PARTITION BY pool_id ORDER BY paid_at, order_id)
-                             - quantity_grams,
-               quantity_grams, order_id
-          FROM entering)
-    SELECT pool_id, sum(quantity_grams)::bigint AS grams FROM entering GROUP BY pool_id
-"""
+        SELECT $1, p.pool_id,
+               p.entered_grams + sum(e.quantity_grams) OVER (PARTITION BY p.pool_id ORDER BY e.paid_at, e.order_id)
+                               - e.quantity_grams,
+               e.quantity_grams, e.order_id
+          FROM entering e JOIN their_pools p USING (account_id, bundle_id, beneficiary)
+        RETURNING pool_id, quantity_grams),
+    pooled AS (
+        UPDATE orders o SET pooled_at = $4 FROM due d
+         WHERE o.organisation_id = $1 AND o.account_id = d.account_id AND o.order_id = d.order_id
+        RETURNING 1)
+    SELECT pool_id, sum(quantity_grams)::bigint AS grams, (SELECT count(*) FROM pooled) AS orders
+      FROM entered GROUP BY pool_id
+"""  # noqa: S608
 
 _COUNT_ENTERED = """
     UPDATE pools p
@@ -121,13 +124,9 @@ async def enter_paid_orders(
     `only` names orders, whatever their account's test behaviour; otherwise orders that move by hand stay. Call it with
     the organisation's claim.
     """
-    orders = await connection.fetch(_TO_POOL, organisation_id, only, limit)
-    if not orders:
+    entered = await connection.fetch(_ENTER, organisation_id, only, limit, at)
+    if not entered:
         return 0
-    accounts = [row["account_id"] for row in orders]
-    order_ids = [row["order_id"] for row in orders]
-    await connection.execute(_OPEN_POOLS, organisation_id, accounts, order_ids)
-    entered = await connection.fetch(_ENTER, organisation_id, accounts, order_ids)
     await connection.execute(
         _COUNT_ENTERED,
         organisation_id,
@@ -135,17 +134,7 @@ async def enter_paid_orders(
         [row["grams"] for row in entered],
         at,
     )
-    await connection.execute(
-        """
-        UPDATE orders o SET pooled_at = $4 FROM unnest($2::uuid[], $3::uuid[]) AS w (account_id, order_id)
-         WHERE o.organisation_id = $1 AND o.account_id = w.account_id AND o.order_id = w.order_id
-        """,
-        organisation_id,
-        accounts,
-        order_ids,
-        at,
-    )
-    return len(order_ids)
+    return int(entered[0]["orders"])
 
 
 async def due_bundles(connection: Connection, organisation_id: UUID) -> list[tuple[UUID, Mode]]:

@@ -91,21 +91,23 @@ _START_RETIRING = f"""
 # Complete is an order all of whose grams are in confirmed retirements. Its money is earned with that.
 _COMPLETE = f"""
     WITH touched AS MATERIALIZED (
-        SELECT DISTINCT r.account_id, a.order_id
+        SELECT r.account_id, a.order_id, sum(a.quantity_grams) AS grams
           FROM retirements r
           JOIN allocations a ON a.organisation_id = $1 AND a.retirement_id = r.retirement_id
-         WHERE r.organisation_id = $1 AND r.retirement_id = ANY($2::uuid[]) AND a.order_id IS NOT NULL),
-    retired AS MATERIALIZED (
-        SELECT t.account_id, t.order_id, sum(a.quantity_grams) AS grams
-          FROM touched t
-          JOIN allocations a ON a.organisation_id = $1 AND a.order_id = t.order_id
-          JOIN retirements r ON r.organisation_id = $1 AND r.retirement_id = a.retirement_id AND r.state = 'confirmed'
-         GROUP BY t.account_id, t.order_id),
+         WHERE r.organisation_id = $1 AND r.retirement_id = ANY($2::uuid[]) AND a.order_id IS NOT NULL
+         GROUP BY r.account_id, a.order_id),
     done AS (
         UPDATE orders o SET status = 'complete', completed_at = $5
-          FROM retired t
+          FROM touched t
          WHERE o.organisation_id = $1 AND o.account_id = t.account_id AND o.order_id = t.order_id
-           AND o.status = 'retiring' AND o.quantity_grams = t.grams
+           AND o.status = 'retiring'
+           -- Most orders are in these retirements alone.
+           AND (o.quantity_grams = t.grams
+                OR o.quantity_grams = (SELECT sum(a.quantity_grams) FROM allocations a
+                                         JOIN retirements r ON r.organisation_id = $1
+                                                           AND r.retirement_id = a.retirement_id
+                                                           AND r.state = 'confirmed'
+                                        WHERE a.organisation_id = $1 AND a.order_id = t.order_id))
         RETURNING o.account_id, o.order_id, o.currency, o.offset_cost_minor, o.total_cost_minor),
     chunks AS (
         SELECT account_id, currency, row_number() OVER (ORDER BY account_id, min(place)) AS n,
