@@ -15,6 +15,7 @@ from tests.support import on_connection
 from tonne.application.identifiers import new_id, utc_now
 from tonne.application.load_demo import load_demo
 from tonne.application.open_accounts import NewKey
+from tonne.application.pay_orders import pay_orders
 from tonne.application.place_orders import Placed, PlaceOrder, place_orders
 from tonne.domain.accounts import Caller, Mode
 from tonne.domain.mass import Mass, MassUnit
@@ -71,15 +72,11 @@ class Shop:
             ]
             outcomes = await place_orders(connection, commands)
             assert all(isinstance(outcome, Placed) for outcome in outcomes)
-            ids = [command.order_id for command in commands]
-            await connection.execute(
-                "UPDATE orders SET status = 'paid', paid_at = created_at WHERE order_id = ANY($1::uuid[]) "
-                "AND paid_at IS NULL",
-                ids,
-            )
-            return ids
+            return [command.order_id for command in commands]
 
-        return self.on_connection(place)
+        ids = self.on_connection(place)
+        self.run(lambda pool: pay_orders(pool, ids, at=utc_now()))
+        return ids
 
     def statuses(self, order_ids: list[UUID]) -> list[str]:
         rows = self.sql(
