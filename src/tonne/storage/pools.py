@@ -236,7 +236,7 @@ async def reopen_gaps(
     for pool_id, gap in gaps:
         await connection.execute(
             """
-            UPDATE pools SET gaps_grams = gaps_grams + $3 * 1000000, due_since = coalesce(due_since, $4)
+            UPDATE pools SET gaps_grams = gaps_grams + $3::bigint * 1000000, due_since = coalesce(due_since, $4)
              WHERE organisation_id = $1 AND pool_id = $2
             """,
             organisation_id,
@@ -325,7 +325,7 @@ async def _shrink_gap(connection: Connection, organisation_id: UUID, pool_id: UU
     if done is None:
         await connection.execute(
             """
-            UPDATE pool_gaps SET gram_first = gram_first + $4 * 1000000, tonnes = tonnes - $4
+            UPDATE pool_gaps SET gram_first = gram_first + $4::bigint * 1000000, tonnes = tonnes - $4
              WHERE organisation_id = $1 AND pool_id = $2 AND gram_first = $3
             """,
             *place,
