@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,3 +118,18 @@ def start(tmp_path: Path) -> Iterator[Starter]:
             os.kill(served.postmaster(), signal.SIGINT)
         except (FileNotFoundError, ProcessLookupError, IndexError, ValueError):
             continue
+
+
+@pytest.fixture
+def until_true() -> Callable[[Callable[[], bool]], None]:
+    """Ask again and again until the answer is yes."""
+
+    def ask(condition: Callable[[], bool]) -> None:
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            if condition():
+                return
+            time.sleep(0.2)
+        pytest.fail("it did not happen in time")
+
+    return ask

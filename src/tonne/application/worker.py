@@ -15,7 +15,9 @@ from tonne.application.retire_pools import cover_pools, file_retirements, pool_p
 from tonne.storage.database import TRANSIENT, Pool
 from tonne.storage.retirements import organisations_with_work
 
-EVERY_SECONDS = 1.0
+IDLE_SECONDS = 1.0
+# Where there was something to do, more is soon to come.
+BUSY_SECONDS = 0.1
 # A round without an end would starve the other organisations.
 STEPS_MAX = 100
 
@@ -65,8 +67,9 @@ async def _retire_for(
 
 async def _work(pool: Pool, now: Callable[[], datetime]) -> None:
     while True:
+        done = 0
         try:
-            await retire_all(pool, now)
+            done = await retire_all(pool, now)
         except Exception as error:  # noqa: BLE001 -- what goes wrong now may go right next time
             log.warning("work_failed", error=repr(error))
-        await asyncio.sleep(EVERY_SECONDS)
+        await asyncio.sleep(BUSY_SECONDS if done else IDLE_SECONDS)
