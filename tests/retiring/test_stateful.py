@@ -330,6 +330,19 @@ class Shop(RuleBasedStateMachine):
             assert stored[order_id] in expected
 
     @invariant()
+    def everyone_stands_in_line_as_they_came(self) -> None:
+        if not self.orders:
+            return
+        rows = self.sql(
+            "SELECT p.beneficiary, p.bundle_id, e.order_id, e.quantity_grams FROM pool_entries e "
+            "JOIN pools p USING (organisation_id, pool_id) ORDER BY e.gram_first"
+        )
+        lines: dict[tuple[str, UUID], list[tuple[UUID | None, int]]] = defaultdict(list)
+        for row in rows:
+            lines[row["beneficiary"], row["bundle_id"]].append((row["order_id"], row["quantity_grams"]))
+        assert lines == {pool: entries for pool, entries in self.pools.items() if entries}
+
+    @invariant()
     def every_tonne_is_somewhere(self) -> None:
         if not self.issued:
             return
