@@ -113,9 +113,11 @@ def assert_sound(served: Any) -> None:
 
 @pytest.mark.parametrize(
     "kills",
-    [4, pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(3400)])],
+    [
+        pytest.param(4, marks=pytest.mark.timeout(280)),
+        pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(3400)]),
+    ],
 )
-@pytest.mark.timeout(280)
 def test_killed_again_and_again_nothing_is_lost_paid_or_retired_twice(start, kills, until_true):
     served = start()
     key = operator_key(served)
