@@ -209,5 +209,6 @@ async def _store(
         at=at,
     )
     await start_retiring(connection, organisation_id, retirement_ids, chunk_base=new_id(), at=at)
-    # What is in stock has changed.
-    await announce_change(connection)
+    if any(retirement.mode == Mode.LIVE.value for retirement in retirements):
+        # What is in stock has changed; nobody is shown how many test credits there are.
+        await announce_change(connection)
