@@ -23,6 +23,21 @@ SELECT organisation_id, account_id, (array_agg(order_id ORDER BY order_id))[1], 
 """
 
 
+# And nobody was told of them.
+OLDER_EVENTS = """
+INSERT INTO event_chunks (organisation_id, account_id, chunk_id, event_types, order_ids, created_at)
+SELECT organisation_id, account_id, (array_agg(order_id ORDER BY order_id))[1],
+       array['order.received', 'order.placed'], array_agg(order_id ORDER BY order_id), max(created_at)
+  FROM (SELECT o.*, (row_number() OVER (PARTITION BY organisation_id, account_id ORDER BY order_id) - 1) / 1000
+               AS thousand
+          FROM orders o
+         WHERE o.status = 'placed'
+           AND NOT EXISTS (SELECT FROM event_chunks c
+                            WHERE c.organisation_id = o.organisation_id AND c.account_id = o.account_id)) o
+ GROUP BY organisation_id, account_id, thousand
+"""
+
+
 def upgrade() -> None:
     op.execute(
         "ALTER TABLE api_keys ADD COLUMN scopes text[] NOT NULL DEFAULT '{}' "
@@ -34,3 +49,4 @@ def upgrade() -> None:
         "WHERE reference IS NOT NULL AND kind IN ('top_up', 'refund')"
     )
     op.execute(OLDER_ORDERS)
+    op.execute(OLDER_EVENTS)
