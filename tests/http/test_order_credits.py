@@ -140,6 +140,7 @@ def test_a_file_is_checked_as_it_is_and_in_a_form(service, api, complete):
         assert nothing.json()["valid"] is False
         text = anyone.post(url, content=b"hello", headers={"Content-Type": "text/plain"})
         assert text.status_code == 415
+        assert text.json()["error"]["error_code"] == "unsupported_media_type"
         assert anyone.get(url, headers={"Accept": "text/html"}).status_code == 200
         assert (
             anyone.get(f"{service.base_url}/proof/style.css").headers["content-type"].startswith("text/css")

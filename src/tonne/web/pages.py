@@ -23,7 +23,7 @@ HEADERS = {
 def page(template: str, *, status_code: int = 200, **values: Any) -> Response[str]:
     """A page from a template and the values in it."""
     text = _templates().get_template(template).render(values)
-    return Response(text, status_code=status_code, media_type="text/html; charset=utf-8", headers=HEADERS)
+    return Response(text, status_code=status_code, media_type="text/html", headers=HEADERS)
 
 
 @cache

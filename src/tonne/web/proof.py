@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, Router, get, post
 from litestar.datastructures import UploadFile
-from litestar.exceptions import ClientException, HTTPException
+from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 
 from tonne.application.certificate_facts import certificate_body
 from tonne.application.proofs import ProofDesk
 from tonne.certificates.verifying import FILE_BYTES_MAX, Verdict
 from tonne.domain.accounts import Mode
-from tonne.domain.errors import TonneError
+from tonne.domain.errors import TonneError, UnsupportedMediaType
 from tonne.domain.times import format_time
 from tonne.web.pages import HEADERS, page
 
@@ -67,7 +67,7 @@ async def check_file(request: Asked) -> Response[Any]:
 def style() -> Response[bytes]:
     """The pages' style."""
     return Response(
-        _style(), media_type="text/css; charset=utf-8", headers={"Cache-Control": "max-age=86400"}
+        _style(), media_type="text/css", headers={"Cache-Control": "max-age=86400"}
     )
 
 
@@ -107,8 +107,9 @@ async def _sent_file(request: Asked) -> bytes:
         sent = (await request.form()).get("file")
         if isinstance(sent, UploadFile):
             return await sent.read()
-    msg = "Send the PDF as Content-Type: application/pdf, or in a form as the field `file`."
-    raise ClientException(msg, status_code=415)
+    raise UnsupportedMediaType(
+        "Send the PDF as Content-Type: application/pdf, or in a form as the field `file`."
+    )
 
 
 def _json(body: object, *, status_code: int = 200) -> Response[bytes]:
