@@ -107,7 +107,6 @@ async def give_answers(
     organisation_ids: Sequence[UUID],
     answers: Mapping[UUID, RegistryAnswer],
     *,
-    lines: Mapping[UUID, int] | None = None,
     at: datetime,
 ) -> list[Recorded]:
     """Record what registries said about retirements of any organisation; all of them, or none where one is unknown.
@@ -123,8 +122,8 @@ async def give_answers(
         )
     known = {retirement.retirement_id: retirement for retirement in found}
     problems = [
-        RowProblem((lines or {}).get(retirement_id, position), problem)
-        for position, (retirement_id, answer) in enumerate(answers.items(), start=2)
+        RowProblem(line, problem)
+        for line, (retirement_id, answer) in enumerate(answers.items(), start=2)
         if (problem := _contradiction(retirement_id, known.get(retirement_id), answer)) is not None
     ]
     if problems:

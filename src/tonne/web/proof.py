@@ -66,9 +66,7 @@ async def check_file(request: Asked) -> Response[Any]:
 @get("/style.css", sync_to_thread=False)
 def style() -> Response[bytes]:
     """The pages' style."""
-    return Response(
-        _style(), media_type="text/css", headers={"Cache-Control": "max-age=86400"}
-    )
+    return Response(_style(), media_type="text/css", headers={"Cache-Control": "max-age=86400"})
 
 
 def _refused(request: Asked, error: Exception) -> Response[Any]:
