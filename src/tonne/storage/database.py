@@ -17,6 +17,8 @@ else:
     Record = asyncpg.Record
 
 STATEMENT_TIMEOUT_SECONDS = 30
+# Of statements in the background that work on as many rows as there are: a pool may have waited for years for stock.
+LARGE_STATEMENT_TIMEOUT_SECONDS = 1800
 
 # What a later attempt may cure: the server went away, is coming up or is out of something, or two transactions met.
 TRANSIENT = (

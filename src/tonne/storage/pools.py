@@ -13,7 +13,7 @@ from uuid import UUID
 from tonne.domain.accounts import Mode
 from tonne.domain.mass import GRAMS_PER_TONNE
 from tonne.domain.retirement import Gap
-from tonne.storage.database import Connection
+from tonne.storage.database import LARGE_STATEMENT_TIMEOUT_SECONDS, Connection
 
 # A pool's id is made of what it is for, so that two who open it at once open the same.
 _POOL_ID = """
@@ -112,6 +112,7 @@ async def claim_organisation(connection: Connection, organisation_id: UUID, *, w
     row = await connection.fetchrow(
         f"SELECT true FROM organisations WHERE organisation_id = $1 FOR NO KEY UPDATE{skip}",  # noqa: S608
         organisation_id,
+        timeout=LARGE_STATEMENT_TIMEOUT_SECONDS,
     )
     return row is not None
 
@@ -124,7 +125,9 @@ async def enter_paid_orders(
     `only` names orders, whatever their account's test behaviour; otherwise orders that move by hand stay. Call it with
     the organisation's claim.
     """
-    entered = await connection.fetch(_ENTER, organisation_id, only, limit, at)
+    entered = await connection.fetch(
+        _ENTER, organisation_id, only, limit, at, timeout=LARGE_STATEMENT_TIMEOUT_SECONDS
+    )
     if not entered:
         return 0
     await connection.execute(

@@ -15,7 +15,7 @@ import msgspec
 from tonne.domain.accounts import Mode, SandboxBehaviour
 from tonne.domain.mass import GRAMS_PER_TONNE
 from tonne.domain.retirement import Gap
-from tonne.storage.database import Connection
+from tonne.storage.database import LARGE_STATEMENT_TIMEOUT_SECONDS, Connection
 from tonne.storage.lots import Moved
 
 # Events of so many orders or allocations make a row at most.
@@ -177,7 +177,10 @@ async def insert_retirements(connection: Connection, retirements: Sequence[NewRe
     """Store new retirements of one organisation with their orders' parts in them; call it in a transaction."""
     await connection.execute(_INSERT, msgspec.json.encode(retirements).decode())
     await connection.execute(
-        _ALLOCATE, retirements[0].organisation_id, [retirement.retirement_id for retirement in retirements]
+        _ALLOCATE,
+        retirements[0].organisation_id,
+        [retirement.retirement_id for retirement in retirements],
+        timeout=LARGE_STATEMENT_TIMEOUT_SECONDS,
     )
 
 
@@ -192,7 +195,13 @@ async def tell_allocations(
 ) -> None:
     """Record one event for each order's part in retirements."""
     await connection.execute(
-        _ALLOCATION_EVENTS, organisation_id, retirement_ids, chunk_base, [event_type], at
+        _ALLOCATION_EVENTS,
+        organisation_id,
+        retirement_ids,
+        chunk_base,
+        [event_type],
+        at,
+        timeout=LARGE_STATEMENT_TIMEOUT_SECONDS,
     )
 
 
@@ -206,7 +215,13 @@ async def start_retiring(
 ) -> None:
     """Move paid orders that have a part in retirements to `retiring`."""
     await connection.execute(
-        _START_RETIRING, organisation_id, retirement_ids, chunk_base, ["order.retiring"], at
+        _START_RETIRING,
+        organisation_id,
+        retirement_ids,
+        chunk_base,
+        ["order.retiring"],
+        at,
+        timeout=LARGE_STATEMENT_TIMEOUT_SECONDS,
     )
 
 
@@ -221,7 +236,13 @@ async def complete_orders(
     """Complete orders that have a part in these retirements and are retired to the last gram; returns how many."""
     return int(
         await connection.fetchval(
-            _COMPLETE, organisation_id, retirement_ids, chunk_base, ["order.completed"], at
+            _COMPLETE,
+            organisation_id,
+            retirement_ids,
+            chunk_base,
+            ["order.completed"],
+            at,
+            timeout=LARGE_STATEMENT_TIMEOUT_SECONDS,
         )
     )
 
