@@ -191,6 +191,8 @@ class OrderBody(Body):
     mode: str
     beneficiary: str | None
     status_history: list[StatusReached]
+    retire_by: datetime | None = None
+    waiting_for: str | None = "payment"
 
 
 @asynccontextmanager
