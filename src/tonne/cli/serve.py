@@ -18,6 +18,7 @@ import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
+from tonne.certificates.signing import SignerNotUsable, load_signer
 from tonne.cli.demo import prepare_demo, show_demo
 from tonne.cli.session import console, database_options, on_database, settings_with
 from tonne.settings import Settings
@@ -27,6 +28,8 @@ from tonne.storage.schema import upgrade_schema
 
 BACKLOG = 2048
 SHUTDOWN_SECONDS = 15
+# A common name in a certificate (X.520) may have so many.
+OPERATOR_NAME_LENGTH_MAX = 64
 WATCH_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
@@ -59,6 +62,7 @@ def serve(
     settings = settings_with(
         host=host, port=port, workers=workers, data_dir=data_dir, database_url=database_url
     )
+    _refuse_unusable_signing_key(settings)
     # Asked to end, end in order; left to their defaults, these signals would skip stopping the database.
     for asked in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked, _end)
@@ -73,6 +77,21 @@ def serve(
         pass
     except EmbeddedPostgresError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _refuse_unusable_signing_key(settings: Settings) -> None:
+    """Say at the start, not with the first certificate, that a configured key can't sign."""
+    if not 1 <= len(settings.operator_name) <= OPERATOR_NAME_LENGTH_MAX:
+        msg = f"TONNE_OPERATOR_NAME must have 1 to {OPERATOR_NAME_LENGTH_MAX} characters."
+        raise click.ClickException(msg)
+    if settings.signing_key_file is None:
+        return
+    passphrase = settings.signing_key_passphrase
+    try:
+        load_signer(settings.signing_key_file, None if passphrase is None else passphrase.encode())
+    except (SignerNotUsable, OSError) as error:
+        msg = f"TONNE_SIGNING_KEY_FILE can't be used: {error}"
+        raise click.ClickException(msg) from None
 
 
 @contextmanager
