@@ -71,7 +71,7 @@ _ALLOCATION_EVENTS = f"""
 
 _START_RETIRING = f"""
     WITH started AS (
-        UPDATE orders o SET status = 'retiring', retiring_at = $5
+        UPDATE orders o SET status = 'retiring', retiring_at = greatest($5::timestamptz, o.paid_at)
           FROM (SELECT DISTINCT r.account_id, a.order_id
                   FROM retirements r
                   JOIN allocations a ON a.organisation_id = $1 AND a.retirement_id = r.retirement_id
@@ -97,7 +97,7 @@ _COMPLETE = f"""
          WHERE r.organisation_id = $1 AND r.retirement_id = ANY($2::uuid[]) AND a.order_id IS NOT NULL
          GROUP BY r.account_id, a.order_id),
     done AS (
-        UPDATE orders o SET status = 'complete', completed_at = $5
+        UPDATE orders o SET status = 'complete', completed_at = greatest($5::timestamptz, o.retiring_at)
           FROM touched t
          WHERE o.organisation_id = $1 AND o.account_id = t.account_id AND o.order_id = t.order_id
            AND o.status = 'retiring'
