@@ -159,6 +159,8 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         Multiprocess(config, sockets=[listener]).run()
         return
     server = uvicorn.Server(config)
+    # As it takes the other two: raised in the middle of anything, an interruption could get lost.
+    signal.signal(signal.SIGHUP, server.handle_exit)
     server.run(sockets=[listener])
     if not server.started:
         sys.exit(3)
