@@ -202,6 +202,26 @@ def test_a_received_order_can_fail_or_be_cancelled(api, behaviour, refusal):
         assert refusal(answer) == (409, "order_not_advanceable")
 
 
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/json;q=inf",
+        "text/html;q=1e999",
+        "application/json;q=nan",
+        "*/*;q=-1",
+        ",",
+        ";;;",
+        "x" * 5000,
+        "é",
+    ],
+)
+def test_no_accept_header_is_too_odd_for_an_answer(api, complete, accept):
+    headers = {"Accept": accept.encode()}
+    assert api.get(f"/orders/{complete['id']}/certificate", headers=headers).status_code == 200
+    page = httpx.get(complete["public_certificate_url"], headers=headers, trust_env=False)
+    assert page.status_code == 200
+
+
 @pytest.mark.parametrize("target", ["received", "placed", "failed", "cancelled"])
 def test_a_complete_order_moves_nowhere(api, complete, refusal, target):
     answer = api.post(f"/test/orders/{complete['id']}/advance", json={"to": target})

@@ -94,7 +94,11 @@ def _desk(request: Asked) -> ProofDesk:
 
 
 def _wants(request: Asked) -> str:
-    return request.accept.best_match([JSON, HTML], default=JSON) or JSON
+    try:
+        return request.accept.best_match([JSON, HTML], default=JSON) or JSON
+    except OverflowError:
+        # A weight of infinity, which is none.
+        return JSON
 
 
 async def _sent_file(request: Asked) -> bytes:

@@ -73,7 +73,7 @@ async def get_order_certificate(request: ApiRequest) -> Response[Any]:
     """
     order = await find_own_order(request)
     proofs = request.services.proofs
-    if request.accept.best_match(["application/pdf", "application/json"]) == "application/json":
+    if _prefers_json(request):
         return answer(certificate_body(await proofs.facts(request.account, order)))
     language = choose_language(request.headers.get("accept-language"))
     pdf = await proofs.pdf(request.account, order, language=language)
@@ -86,3 +86,11 @@ async def get_order_certificate(request: ApiRequest) -> Response[Any]:
             "Vary": "Accept, Accept-Language",
         },
     )
+
+
+def _prefers_json(request: ApiRequest) -> bool:
+    try:
+        return request.accept.best_match(["application/pdf", "application/json"]) == "application/json"
+    except OverflowError:
+        # A weight of infinity, which is none.
+        return False
