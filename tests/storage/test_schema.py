@@ -19,6 +19,8 @@ CATALOGUE = {
     "bundle_projects",
     "default_selection",
     "exchange_rates",
+    "catalogue_state",
+    "bundle_commitments",
     "service_secrets",
     "signing_certificates",
 }

@@ -13,7 +13,8 @@ from tonne.application.pay_orders import fail_received, pay_orders, place_receiv
 from tonne.application.record_answers import record_answers
 from tonne.application.registries import simulated_confirmation
 from tonne.application.retire_pools import cover_pools, pool_paid_orders
-from tonne.domain.accounts import Account, Caller, Mode
+from tonne.domain.accounts import Account, Mode
+from tonne.domain.audit import Actor
 from tonne.domain.errors import NotFound, OrderNotAdvanceable
 from tonne.domain.orders import NEXT, Order, OrderStatus
 from tonne.storage.database import Pool
@@ -34,7 +35,13 @@ _TRIES_MAX = 5
 
 
 async def advance_order(
-    pool: Pool, caller: Caller, order_id: UUID, *, target: OrderStatus | None, now: Callable[[], datetime]
+    pool: Pool,
+    account: Account,
+    order_id: UUID,
+    *,
+    target: OrderStatus | None,
+    now: Callable[[], datetime],
+    actor: Actor,
 ) -> Order:
     """Move a test order to a status, through all that lie between, or to the next one; returns it as it is then.
 
@@ -44,19 +51,18 @@ async def advance_order(
         NotFound: the account has no such order, or is not a test account.
         OrderNotAdvanceable: the status can't be reached from where the order is.
     """
-    account = caller.account
     if account.mode is not Mode.TEST:
         raise NotFound("Only test orders are moved by hand: send a test key.")
     async with pool.acquire(timeout=5) as connection:
-        await refuse_disabled_key(connection, caller)
+        await refuse_disabled_key(connection, actor)
     order = await _find(pool, account, order_id)
     wanted = target or _next(order)
     while order.status is not wanted:
         before = order.status
         _refuse_unreachable(order, wanted)
         if wanted is OrderStatus.CANCELLED:
-            return await cancel_order(pool, account, order_id, at=now())
-        await _step(pool, account, order, wanted, now)
+            return await cancel_order(pool, account, order_id, at=now(), actor=actor)
+        await _step(pool, account, order, wanted, now=now, actor=actor)
         order = await _find(pool, account, order_id)
         if order.status is before:
             raise OrderNotAdvanceable(
@@ -92,15 +98,21 @@ def _is_past(order: Order, wanted: OrderStatus) -> bool:
 
 
 async def _step(
-    pool: Pool, account: Account, order: Order, wanted: OrderStatus, now: Callable[[], datetime]
+    pool: Pool,
+    account: Account,
+    order: Order,
+    wanted: OrderStatus,
+    *,
+    now: Callable[[], datetime],
+    actor: Actor,
 ) -> None:
     match order.status:
         case OrderStatus.RECEIVED if wanted is OrderStatus.FAILED:
-            await fail_received(pool, account, order.order_id, at=now())
+            await fail_received(pool, account, order.order_id, at=now(), actor=actor)
         case OrderStatus.RECEIVED:
-            await place_received(pool, account, order.order_id, at=now())
+            await place_received(pool, account, order.order_id, at=now(), actor=actor)
         case OrderStatus.PLACED:
-            await pay_orders(pool, [order.order_id], mode=Mode.TEST, at=now())
+            await pay_orders(pool, [order.order_id], mode=Mode.TEST, at=now(), actor=actor)
         case OrderStatus.PAID:
             await _allocate(pool, account, order.order_id, now)
         case _:

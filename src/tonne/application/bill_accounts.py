@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from tonne.application.callers import refuse_disabled_key
 from tonne.application.identifiers import new_id
-from tonne.domain.accounts import Account, Billing, Caller, Mode, SandboxBehaviour
+from tonne.domain.accounts import Account, Billing, Mode, SandboxBehaviour
+from tonne.domain.audit import SERVICE, Actor, Change
 from tonne.domain.errors import InsufficientCredits, PaymentReferenceReused, ValidationFailed
 from tonne.domain.ledger import Place, Transfer, TransferKind
 from tonne.domain.money import VALUE_MAX
 from tonne.storage.accounts import set_billing, set_test_behaviour
+from tonne.storage.audit import record_changes
 from tonne.storage.balances import change_balances, lock_balances
 from tonne.storage.database import Connection, Pool
 from tonne.storage.ledger import find_payment_minor, record_payment, sum_places
@@ -52,14 +55,14 @@ async def top_up(
     *,
     reference: str | None,
     at: datetime,
-    caller: Caller | None = None,
+    actor: Actor = SERVICE,
 ) -> Payment:
     """Add money that came in to an account's prepaid balance; repeating a reference changes nothing.
 
     Raises:
         ValidationFailed: the amount is not positive, or no whole number of minor units.
         PaymentReferenceReused: the reference was used for another amount.
-        Unauthorised: the caller's key was disabled since.
+        Unauthorised: the actor's key was disabled since.
     """
     transfer = _transfer(
         account,
@@ -69,7 +72,7 @@ async def top_up(
         amount=amount,
         reference=reference,
     )
-    return await _pay(pool, account, transfer, gain_minor=transfer.amount_minor, at=at, caller=caller)
+    return await _pay(pool, account, transfer, gain_minor=transfer.amount_minor, at=at, actor=actor)
 
 
 async def refund(
@@ -79,7 +82,7 @@ async def refund(
     *,
     reference: str | None,
     at: datetime,
-    caller: Caller | None = None,
+    actor: Actor = SERVICE,
 ) -> Payment:
     """Take money that went back out of an account's prepaid balance; repeating a reference changes nothing.
 
@@ -95,44 +98,53 @@ async def refund(
         amount=amount,
         reference=reference,
     )
-    return await _pay(pool, account, transfer, gain_minor=-transfer.amount_minor, at=at, caller=caller)
+    return await _pay(pool, account, transfer, gain_minor=-transfer.amount_minor, at=at, actor=actor)
 
 
 async def change_billing(
-    pool: Pool, account: Account, billing: Billing, *, caller: Caller | None = None
+    pool: Pool, account: Account, billing: Billing, *, at: datetime, actor: Actor = SERVICE
 ) -> bool:
     """Let an account pay otherwise from its next order on; False where it does so already.
 
     Raises:
-        Unauthorised: the caller's key was disabled since.
+        Unauthorised: the actor's key was disabled since.
     """
     async with pool.acquire(timeout=5) as connection, connection.transaction():
-        await _refuse_disabled(connection, caller)
-        return await set_billing(connection, account, billing)
+        await refuse_disabled_key(connection, actor)
+        changed = await set_billing(connection, account, billing)
+        if changed:
+            before, after = {"billing": account.billing.value}, {"billing": billing.value}
+            await _record(connection, account, "set_billing", before, after, actor=actor, at=at)
+        return changed
 
 
 async def change_test_behaviour(
-    pool: Pool, account: Account, behaviour: SandboxBehaviour, *, caller: Caller | None = None
+    pool: Pool, account: Account, behaviour: SandboxBehaviour, *, at: datetime, actor: Actor = SERVICE
 ) -> bool:
     """Let things go otherwise for a test account; False where they go so already.
 
     Raises:
         ValidationFailed: the account is live.
-        Unauthorised: the caller's key was disabled since.
+        Unauthorised: the actor's key was disabled since.
     """
     if account.mode is not Mode.TEST:
         raise ValidationFailed.at("/test_behaviour", "is for test accounts only; this one is live")
     async with pool.acquire(timeout=5) as connection, connection.transaction():
-        await _refuse_disabled(connection, caller)
-        return await set_test_behaviour(connection, account, behaviour)
+        await refuse_disabled_key(connection, actor)
+        changed = await set_test_behaviour(connection, account, behaviour)
+        if changed:
+            before = {"test_behaviour": account.test_behaviour.value}
+            after = {"test_behaviour": behaviour.value}
+            await _record(connection, account, "set_test_behaviour", before, after, actor=actor, at=at)
+        return changed
 
 
 async def _pay(
-    pool: Pool, account: Account, transfer: Transfer, *, gain_minor: int, at: datetime, caller: Caller | None
+    pool: Pool, account: Account, transfer: Transfer, *, gain_minor: int, at: datetime, actor: Actor
 ) -> Payment:
     key = (account.organisation_id, account.account_id)
     async with pool.acquire(timeout=5) as connection, connection.transaction():
-        await _refuse_disabled(connection, caller)
+        await refuse_disabled_key(connection, actor)
         balance_minor = (await lock_balances(connection, [key]))[key]
         changed = await record_payment(connection, transfer, transfer_id=new_id(), at=at)
         if changed:
@@ -144,9 +156,27 @@ async def _pay(
                 )
                 raise InsufficientCredits(msg)
             await change_balances(connection, {key: gain_minor})
+            money = account.currency.format
+            before = {"prepaid_balance": money(balance_minor)}
+            after = {"prepaid_balance": money(balance_minor + gain_minor), "reference": transfer.reference}
+            await _record(connection, account, transfer.kind.value, before, after, actor=actor, at=at)
         else:
             await _refuse_other_amount(connection, account, transfer)
         return Payment(await _balance(connection, account), changed)
+
+
+async def _record(
+    connection: Connection,
+    account: Account,
+    action: str,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    *,
+    actor: Actor,
+    at: datetime,
+) -> None:
+    change = Change("account", account.account_id, action, before, after)
+    await record_changes(connection, actor, [change], at=at, organisation_id=account.organisation_id)
 
 
 async def _refuse_other_amount(connection: Connection, account: Account, transfer: Transfer) -> None:
@@ -195,8 +225,3 @@ async def _balance(connection: Connection, account: Account) -> Balance:
         owed_minor=debited.get(Place.RECEIVABLE, 0),
         held_minor=-debited.get(Place.HELD, 0),
     )
-
-
-async def _refuse_disabled(connection: Connection, caller: Caller | None) -> None:
-    if caller is not None:
-        await refuse_disabled_key(connection, caller)

@@ -7,9 +7,11 @@ from uuid import UUID
 
 from tonne.application.callers import refuse_disabled_key
 from tonne.application.move_orders import move_and_tell
-from tonne.domain.accounts import Account, Billing, Caller
+from tonne.domain.accounts import Account, Billing
+from tonne.domain.audit import SERVICE, Actor, Change
 from tonne.domain.errors import NotFound, OrderNotCancellable
 from tonne.domain.orders import Order, OrderStatus
+from tonne.storage.audit import record_changes
 from tonne.storage.balances import lock_balances
 from tonne.storage.database import Connection, Pool
 from tonne.storage.orders import find_order
@@ -24,20 +26,19 @@ _WHY = {
 
 
 async def cancel_order(
-    pool: Pool, account: Account, order_id: UUID, *, at: datetime, caller: Caller | None = None
+    pool: Pool, account: Account, order_id: UUID, *, at: datetime, actor: Actor = SERVICE
 ) -> Order:
     """Cancel a received or placed order, and give back what it holds; returns it as it is now.
 
     Its estimate may be ordered again.
 
     Raises:
-        Unauthorised: the caller's key was disabled since.
+        Unauthorised: the actor's key was disabled since.
         NotFound: the account has no such order.
         OrderNotCancellable: it is paid, or it is over.
     """
     async with pool.acquire(timeout=5) as connection, connection.transaction():
-        if caller is not None:
-            await refuse_disabled_key(connection, caller)
+        await refuse_disabled_key(connection, actor)
         order = await _find(connection, account, order_id)
         if order.billing is Billing.PREPAID:
             # Whoever orders from the balance holds it before any order: the same way round here.
@@ -54,6 +55,8 @@ async def cancel_order(
         if not moved:
             msg = f"An order that is {order.status.value} can't be cancelled: {_WHY.get(order.status, 'it changed')}."
             raise OrderNotCancellable(msg)
+        change = Change("order", order_id, "cancel", after={"status": order.status.value})
+        await record_changes(connection, actor, [change], at=at, organisation_id=account.organisation_id)
         return order
 
 

@@ -7,6 +7,9 @@ from datetime import datetime
 from uuid import UUID
 
 from tonne.domain.accounts import Account
+from tonne.domain.audit import SERVICE, Actor, Change
+from tonne.domain.mass import GRAMS_PER_TONNE
+from tonne.storage.audit import record_changes
 from tonne.storage.database import Pool
 from tonne.storage.pools import PoolRest, claim_organisation, fill_rests, find_rests
 
@@ -18,7 +21,12 @@ async def plan_filling(pool: Pool, account: Account) -> list[PoolRest]:
 
 
 async def fill_pools(
-    pool: Pool, account: Account, *, shown: Sequence[PoolRest] | None = None, at: datetime
+    pool: Pool,
+    account: Account,
+    *,
+    shown: Sequence[PoolRest] | None = None,
+    at: datetime,
+    actor: Actor = SERVICE,
 ) -> list[PoolRest]:
     """Fill an account's pools; returns what was filled.
 
@@ -31,6 +39,11 @@ async def fill_pools(
             as_shown = {(rest.pool_id, rest.entered_grams) for rest in shown}
             rests = [rest for rest in rests if (rest.pool_id, rest.entered_grams) in as_shown]
         await fill_rests(connection, account.organisation_id, rests, at=at)
+        changes = [
+            Change("pool", rest.pool_id, "fill", after={"filled_grams": GRAMS_PER_TONNE - rest.waiting_grams})
+            for rest in rests
+        ]
+        await record_changes(connection, actor, changes, at=at, organisation_id=account.organisation_id)
         return rests
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tonne.application.callers import refuse_disabled_key
-from tonne.domain.accounts import Account, Caller
+from tonne.domain.accounts import Account
+from tonne.domain.audit import Actor
 from tonne.domain.errors import EstimateIdempotencyAlreadyExists, IdempotencyKeyReused, TonneError
 from tonne.domain.estimates import Estimate
 from tonne.storage.database import Connection, Pool
@@ -29,7 +30,12 @@ class RepeatableEstimate:
 
 
 async def make_estimate(
-    pool: Pool, estimate: Estimate, *, caller: Caller, repeatable: RepeatableEstimate | None
+    pool: Pool,
+    account: Account,
+    estimate: Estimate,
+    *,
+    actor: Actor,
+    repeatable: RepeatableEstimate | None,
 ) -> Estimate | StoredAnswer:
     """Store an estimate; returns it, or the stored answer where the request was answered before.
 
@@ -39,18 +45,17 @@ async def make_estimate(
         IdempotencyKeyReused: the `Idempotency-Key` was sent before with another payload.
     """
     try:
-        return await _make(pool, estimate, caller, repeatable)
+        return await _make(pool, account, estimate, actor, repeatable)
     except RequestKeyTaken:
         # Another process was quicker; now its answer is there to be found.
-        return await _make(pool, estimate, caller, repeatable)
+        return await _make(pool, account, estimate, actor, repeatable)
 
 
 async def _make(
-    pool: Pool, estimate: Estimate, caller: Caller, repeatable: RepeatableEstimate | None
+    pool: Pool, account: Account, estimate: Estimate, actor: Actor, repeatable: RepeatableEstimate | None
 ) -> Estimate | StoredAnswer:
-    account = caller.account
     async with pool.acquire(timeout=5) as connection, connection.transaction():
-        await refuse_disabled_key(connection, caller)
+        await refuse_disabled_key(connection, actor)
         if repeatable is not None:
             answers = await find_answers(connection, [repeatable.key])
             answer = answers.get((account.account_id, repeatable.key.request_key))

@@ -11,11 +11,13 @@ from uuid import UUID
 
 from tonne.application.callers import refuse_disabled_key
 from tonne.application.move_orders import TOGETHER_MAX, move_and_tell
-from tonne.domain.accounts import Account, Caller, Mode
+from tonne.domain.accounts import Account, Mode
+from tonne.domain.audit import SERVICE, Actor, Change
 from tonne.domain.orders import OrderStatus
+from tonne.storage.audit import record_changes
 from tonne.storage.balances import lock_balances
 from tonne.storage.database import Connection, Pool
-from tonne.storage.order_moves import Located, locate_orders
+from tonne.storage.order_moves import Located, OrderMoney, locate_orders
 
 _PAID = frozenset({OrderStatus.PAID, OrderStatus.RETIRING, OrderStatus.COMPLETE})
 
@@ -43,7 +45,7 @@ async def pay_orders(
     *,
     mode: Mode | None = None,
     at: datetime,
-    caller: Caller | None = None,
+    actor: Actor = SERVICE,
 ) -> list[PayResult]:
     """Record that placed orders of any organisation are paid; one result per id, in order. Repeating changes nothing.
 
@@ -51,30 +53,35 @@ async def pay_orders(
     it fails halfway, what came before stays paid.
 
     Raises:
-        Unauthorised: the caller's key was disabled since.
+        Unauthorised: the actor's key was disabled since.
     """
     found: dict[UUID, PayResult] = {}
     wanted = list(dict.fromkeys(order_ids))
     async with pool.acquire(timeout=5) as connection:
-        if caller is not None:
-            await refuse_disabled_key(connection, caller)
+        await refuse_disabled_key(connection, actor)
         for first in range(0, len(wanted), TOGETHER_MAX):
-            found |= await _pay_some(connection, wanted[first : first + TOGETHER_MAX], mode=mode, at=at)
+            found |= await _pay_some(
+                connection, wanted[first : first + TOGETHER_MAX], mode=mode, at=at, actor=actor
+            )
     return [found[order_id] for order_id in order_ids]
 
 
-async def place_received(pool: Pool, account: Account, order_id: UUID, *, at: datetime) -> bool:
+async def place_received(
+    pool: Pool, account: Account, order_id: UUID, *, at: datetime, actor: Actor = SERVICE
+) -> bool:
     """Move a received order to placed; False where it is not received."""
-    return await _advance(pool, account, order_id, target=OrderStatus.PLACED, at=at)
+    return await _advance(pool, account, order_id, target=OrderStatus.PLACED, at=at, actor=actor)
 
 
-async def fail_received(pool: Pool, account: Account, order_id: UUID, *, at: datetime) -> bool:
+async def fail_received(
+    pool: Pool, account: Account, order_id: UUID, *, at: datetime, actor: Actor = SERVICE
+) -> bool:
     """Let a received order fail, and give back what it holds; False where it is not received."""
-    return await _advance(pool, account, order_id, target=OrderStatus.FAILED, at=at)
+    return await _advance(pool, account, order_id, target=OrderStatus.FAILED, at=at, actor=actor)
 
 
 async def _advance(
-    pool: Pool, account: Account, order_id: UUID, *, target: OrderStatus, at: datetime
+    pool: Pool, account: Account, order_id: UUID, *, target: OrderStatus, at: datetime, actor: Actor
 ) -> bool:
     async with pool.acquire(timeout=5) as connection, connection.transaction():
         await lock_balances(connection, [(account.organisation_id, account.account_id)])
@@ -86,11 +93,26 @@ async def _advance(
             target=target,
             at=at,
         )
+        await _record(connection, account.organisation_id, moved, "advance", target, actor=actor, at=at)
     return bool(moved)
 
 
+async def _record(
+    connection: Connection,
+    organisation_id: UUID,
+    moved: Sequence[OrderMoney],
+    action: str,
+    target: OrderStatus,
+    *,
+    actor: Actor,
+    at: datetime,
+) -> None:
+    changes = [Change("order", order.order_id, action, after={"status": target.value}) for order in moved]
+    await record_changes(connection, actor, changes, at=at, organisation_id=organisation_id)
+
+
 async def _pay_some(
-    connection: Connection, order_ids: Sequence[UUID], *, mode: Mode | None, at: datetime
+    connection: Connection, order_ids: Sequence[UUID], *, mode: Mode | None, at: datetime, actor: Actor
 ) -> dict[UUID, PayResult]:
     by_organisation: dict[UUID, list[tuple[UUID, UUID]]] = defaultdict(list)
     for located in (await locate_orders(connection, order_ids, mode=mode)).values():
@@ -106,6 +128,7 @@ async def _pay_some(
                 target=OrderStatus.PAID,
                 at=at,
             )
+            await _record(connection, organisation_id, moved, "pay", OrderStatus.PAID, actor=actor, at=at)
         results |= {order.order_id: PayResult(order.order_id, PayOutcome.PAID) for order in moved}
     others = [order_id for order_id in order_ids if order_id not in results]
     if others:

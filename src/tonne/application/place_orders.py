@@ -23,6 +23,7 @@ from tonne.domain.errors import (
 from tonne.domain.orders import Order, OrderType, first_statuses
 from tonne.domain.purchase import ByEstimate, ByValue, Purchase, price_purchase
 from tonne.storage.accounts import load_accounts
+from tonne.storage.catalogue import load_catalogue
 from tonne.storage.database import Connection
 from tonne.storage.estimates import find_estimated_tonnes
 from tonne.storage.group_commit import Rerun
@@ -102,7 +103,7 @@ async def _place(connection: Connection, commands: Sequence[PlaceOrder]) -> list
     outcomes, overtaken = await _decide_and_store(connection, open_commands, tonnes)
     if overtaken:
         decided_again, overtaken = await _decide_and_store(
-            connection, await _with_accounts_of_now(connection, overtaken), tonnes
+            connection, await _as_things_are_now(connection, overtaken), tonnes
         )
         outcomes |= decided_again
     if overtaken:
@@ -150,7 +151,7 @@ def _decide(command: PlaceOrder, tonnes: Mapping[tuple[UUID, UUID], Decimal]) ->
 async def _decide_and_store(
     connection: Connection, commands: Sequence[PlaceOrder], tonnes: Mapping[tuple[UUID, UUID], Decimal]
 ) -> tuple[dict[UUID, Placed | Refused], list[PlaceOrder]]:
-    """Returns outcomes by order id, and the commands that were decided with an account of before its last change."""
+    """Returns outcomes by order id, and the commands decided with an account or catalogue of before its last change."""
     outcomes: dict[UUID, Placed | Refused] = {}
     refusals: dict[UUID, Refused] = {}
     new: list[NewOrder] = []
@@ -159,7 +160,8 @@ async def _decide_and_store(
         if isinstance(decided, Refused):
             refusals[command.order_id] = decided
         else:
-            new.append(NewOrder(decided, command.caller.key.key_id, command.caller.account.version))
+            versions = (command.caller.account.version, command.catalogue.version)
+            new.append(NewOrder(decided, command.caller.key.key_id, *versions))
     inserted, unaffordable = await store_orders(connection, new)
     outcomes |= {
         wanted.order.order_id: Placed(wanted.order) for wanted in new if wanted.order.order_id in inserted
@@ -179,10 +181,15 @@ async def _decide_and_store(
     return outcomes, overtaken
 
 
-async def _with_accounts_of_now(connection: Connection, commands: Sequence[PlaceOrder]) -> list[PlaceOrder]:
+async def _as_things_are_now(connection: Connection, commands: Sequence[PlaceOrder]) -> list[PlaceOrder]:
     accounts = await load_accounts(connection, [command.caller.account for command in commands])
+    catalogue = await load_catalogue(connection, on=commands[0].at.date())
     return [
-        replace(command, caller=Caller(command.caller.key, accounts[command.caller.account.account_id]))
+        replace(
+            command,
+            caller=Caller(command.caller.key, accounts[command.caller.account.account_id]),
+            catalogue=catalogue,
+        )
         for command in commands
     ]
 
@@ -190,7 +197,7 @@ async def _with_accounts_of_now(connection: Connection, commands: Sequence[Place
 async def _outcome_of(
     connection: Connection, command: PlaceOrder, why: WhyNotInserted, short: InsufficientCredits | None
 ) -> Placed | Refused | None:
-    """What to answer for an order that was not inserted; None to decide it again with the account as it is now."""
+    """What to answer for an order that was not inserted; None to decide it again as things are now."""
     if why.is_stored:
         # An earlier attempt at this very command was committed, and its answer got lost.
         stored = await find_order(connection, command.caller.account, command.order_id)
@@ -202,7 +209,7 @@ async def _outcome_of(
         return Refused(OrderIdempotencyAlreadyExists(order_id=why.same_key_order_id))
     if why.account_is_suspended:
         return Refused(AccountSuspended())
-    if why.account_is_changed:
+    if why.account_is_changed or why.catalogue_is_changed:
         return None
     refusal = EstimateOrderAlreadyPlaced() if why.estimate_is_ordered else short
     if refusal is not None:

@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from tonne.application.record_answers import Recorded, record_answers
+import msgspec
+
+from tonne.application.record_answers import Recorded, record_answers_on
+from tonne.domain.audit import SERVICE, Actor, Change
 from tonne.domain.progress import Retirement
 from tonne.domain.retirement import OPEN_STATES, Confirmed, RegistryAnswer, RetirementState
+from tonne.storage.audit import record_changes
 from tonne.storage.database import Pool
+from tonne.storage.lots import release_set_aside
 from tonne.storage.pools import claim_organisation
 from tonne.storage.progress import RetirementFilter, list_retirements
 from tonne.storage.retirements import mark_submitted
@@ -108,6 +113,7 @@ async def give_answers(
     answers: Mapping[UUID, RegistryAnswer],
     *,
     at: datetime,
+    actor: Actor = SERVICE,
 ) -> list[Recorded]:
     """Record what registries said about retirements of any organisation; all of them, or none where one is unknown.
 
@@ -132,12 +138,14 @@ async def give_answers(
     for retirement_id, answer in answers.items():
         by_organisation[known[retirement_id].organisation_id][retirement_id] = answer
     return [
-        await record_answers(pool, organisation_id, theirs, at=at)
+        await _record(pool, organisation_id, theirs, known, at=at, actor=actor)
         for organisation_id, theirs in by_organisation.items()
     ]
 
 
-async def hand_out(pool: Pool, retirements: Sequence[Retirement], *, at: datetime) -> int:
+async def hand_out(
+    pool: Pool, retirements: Sequence[Retirement], *, at: datetime, actor: Actor = SERVICE
+) -> int:
     """Note that retirements are being filed by hand; returns how many were pending until now."""
     by_organisation: dict[UUID, list[UUID]] = defaultdict(list)
     for retirement in retirements:
@@ -146,8 +154,55 @@ async def hand_out(pool: Pool, retirements: Sequence[Retirement], *, at: datetim
     for organisation_id, retirement_ids in by_organisation.items():
         async with pool.acquire(timeout=30) as connection, connection.transaction():
             await claim_organisation(connection, organisation_id, wait=True)
-            submitted += len(await mark_submitted(connection, organisation_id, retirement_ids, at=at))
+            now_submitted = await mark_submitted(connection, organisation_id, retirement_ids, at=at)
+            changes = [
+                Change("retirement", key, "submit", {"state": "pending"}, {"state": "submitted"})
+                for key in now_submitted
+            ]
+            await record_changes(connection, actor, changes, at=at, organisation_id=organisation_id)
+            submitted += len(now_submitted)
     return submitted
+
+
+async def release_rejected(
+    pool: Pool, retirement_ids: Sequence[UUID], *, at: datetime, actor: Actor = SERVICE
+) -> int:
+    """Put serial numbers back in stock that rejected retirements set aside; returns the tonnes."""
+    async with pool.acquire(timeout=30) as connection, connection.transaction():
+        tonnes = await release_set_aside(connection, retirement_ids)
+        if tonnes:
+            changes = [Change("retirement", key, "release_serial_numbers") for key in retirement_ids]
+            await record_changes(connection, actor, changes, at=at)
+        return tonnes
+
+
+async def _record(
+    pool: Pool,
+    organisation_id: UUID,
+    answers: Mapping[UUID, RegistryAnswer],
+    known: Mapping[UUID, Retirement],
+    *,
+    at: datetime,
+    actor: Actor,
+) -> Recorded:
+    async with pool.acquire(timeout=30) as connection, connection.transaction():
+        await claim_organisation(connection, organisation_id, wait=True)
+        recorded = await record_answers_on(connection, organisation_id, answers, at=at)
+        said = [(key, "confirm", RetirementState.CONFIRMED) for key in recorded.confirmed]
+        said += [(key, "reject", RetirementState.REJECTED) for key in recorded.rejected]
+        said += [(key, "mark_unknown", RetirementState.UNKNOWN) for key in recorded.unknown]
+        changes = [
+            Change(
+                "retirement",
+                key,
+                action,
+                {"state": known[key].state},
+                {"state": state, "said": msgspec.to_builtins(answers[key])},
+            )
+            for key, action, state in said
+        ]
+        await record_changes(connection, actor, changes, at=at, organisation_id=organisation_id)
+        return recorded
 
 
 def _read_answer(

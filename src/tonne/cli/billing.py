@@ -21,6 +21,7 @@ from tonne.application.bill_accounts import (
 )
 from tonne.application.identifiers import utc_now
 from tonne.cli.session import (
+    actor,
     console,
     database_options,
     json_option,
@@ -76,7 +77,7 @@ def billing(
         data_dir,
         database_url,
         account_id,
-        lambda pool, account: change_billing(pool, account, Billing(billing)),
+        lambda pool, account: change_billing(pool, account, Billing(billing), at=utc_now(), actor=actor()),
     )
     if as_json:
         print_json({"account_id": str(account_id), "billing": billing, "changed": changed})
@@ -101,7 +102,9 @@ def test_behaviour(
         data_dir,
         database_url,
         account_id,
-        lambda pool, account: change_test_behaviour(pool, account, SandboxBehaviour(behaviour)),
+        lambda pool, account: change_test_behaviour(
+            pool, account, SandboxBehaviour(behaviour), at=utc_now(), actor=actor()
+        ),
     )
     if as_json:
         print_json({"account_id": str(account_id), "test_behaviour": behaviour, "changed": changed})
@@ -129,7 +132,7 @@ def top_up_account(
         data_dir,
         database_url,
         account_id,
-        lambda pool, account: top_up(pool, account, amount, reference=reference, at=utc_now()),
+        lambda pool, account: top_up(pool, account, amount, reference=reference, at=utc_now(), actor=actor()),
     )
     _show_payment(payment, as_json=as_json)
 
@@ -154,7 +157,7 @@ def refund_account(
         data_dir,
         database_url,
         account_id,
-        lambda pool, account: refund(pool, account, amount, reference=reference, at=utc_now()),
+        lambda pool, account: refund(pool, account, amount, reference=reference, at=utc_now(), actor=actor()),
     )
     _show_payment(payment, as_json=as_json)
 

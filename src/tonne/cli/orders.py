@@ -15,6 +15,7 @@ from tonne.application.cancel_order import cancel_order
 from tonne.application.identifiers import utc_now
 from tonne.application.pay_orders import PayOutcome, PayResult, pay_orders
 from tonne.cli.session import (
+    actor,
     console,
     database_options,
     json_option,
@@ -52,7 +53,7 @@ def pay(
     Repeating it changes nothing. The exit status is 1 where an order was refused.
     """
     ids = _read_ids(order_ids)
-    results = _run(data_dir, database_url, lambda pool: pay_orders(pool, ids, at=utc_now()))
+    results = _run(data_dir, database_url, lambda pool: pay_orders(pool, ids, at=utc_now(), actor=actor()))
     if as_json:
         print_json([_result_facts(result) for result in results])
     else:
@@ -70,7 +71,7 @@ def cancel(order_id: UUID, data_dir: Path | None, database_url: str | None, *, a
 
     async def work(pool: Pool) -> Order:
         account = await _account_of(pool, order_id)
-        return await cancel_order(pool, account, order_id, at=utc_now())
+        return await cancel_order(pool, account, order_id, at=utc_now(), actor=actor())
 
     order = _run(data_dir, database_url, work)
     if as_json:

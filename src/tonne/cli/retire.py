@@ -14,6 +14,7 @@ from tonne.application.fill_pools import fill_pools, plan_filling
 from tonne.application.identifiers import utc_now
 from tonne.application.worker import retire_all, working
 from tonne.cli.session import (
+    actor,
     console,
     database_options,
     json_option,
@@ -68,7 +69,9 @@ def retire(
             return
         if rests and not yes and not as_json:
             click.confirm("Fill these with tonnes of your own?", abort=True)
-        filled = with_pool(settings, lambda pool: fill_pools(pool, account, shown=rests, at=utc_now()))
+        filled = with_pool(
+            settings, lambda pool: fill_pools(pool, account, shown=rests, at=utc_now(), actor=actor())
+        )
     elif dry_run:
         msg = "--dry-run shows what --top-up would fill: name an account with it."
         raise click.UsageError(msg)

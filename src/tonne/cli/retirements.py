@@ -18,8 +18,10 @@ from tonne.application.worklist import (
     hand_out,
     read_answers,
     read_confirmation,
+    release_rejected,
 )
 from tonne.cli.session import (
+    actor,
     console,
     database_options,
     json_option,
@@ -33,7 +35,6 @@ from tonne.domain.progress import Retirement
 from tonne.domain.retirement import RegistryAnswer, Rejected, RetirementState, Unknown
 from tonne.storage.accounts import load_directory
 from tonne.storage.database import Pool
-from tonne.storage.lots import release_set_aside
 from tonne.storage.progress import RetirementFilter, list_retirements
 
 UNDECIDED = (RetirementState.PENDING, RetirementState.SUBMITTED, RetirementState.UNKNOWN)
@@ -126,7 +127,7 @@ def export(
         # Written before it counts as handed out: a list that got lost is written again.
         _write(output, format_worklist(found))
         if not dry_run:
-            await hand_out(pool, found, at=utc_now())
+            await hand_out(pool, found, at=utc_now(), actor=actor())
         return found
 
     found = _run(data_dir, database_url, work)
@@ -211,12 +212,11 @@ def release(
     retirement_ids: tuple[UUID, ...], data_dir: Path | None, database_url: str | None, *, as_json: bool
 ) -> None:
     """Put serial numbers back in stock that were set aside when their retirement was rejected."""
-
-    async def work(pool: Pool) -> int:
-        async with pool.acquire() as connection, connection.transaction():
-            return await release_set_aside(connection, retirement_ids)
-
-    tonnes = _run(data_dir, database_url, work)
+    tonnes = _run(
+        data_dir,
+        database_url,
+        lambda pool: release_rejected(pool, retirement_ids, at=utc_now(), actor=actor()),
+    )
     if as_json:
         print_json({"tonnes": tonnes})
     else:
@@ -255,7 +255,7 @@ def _answer(
     as_json: bool,
 ) -> None:
     async def work(pool: Pool) -> dict[str, int]:
-        recorded = await give_answers(pool, await _organisations(pool), answers, at=utc_now())
+        recorded = await give_answers(pool, await _organisations(pool), answers, at=utc_now(), actor=actor())
         return {
             "confirmed": sum(len(r.confirmed) for r in recorded),
             "rejected": sum(len(r.rejected) for r in recorded),

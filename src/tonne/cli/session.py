@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +17,7 @@ import click
 import msgspec
 from rich.console import Console
 
+from tonne.domain.audit import Actor
 from tonne.settings import SettingInvalid, Settings, read_settings
 from tonne.storage.database import Connection, Pool, open_pool
 from tonne.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -39,6 +42,15 @@ def database_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def actor() -> Actor:
+    """Whoever runs this command, as the audit log has it."""
+    try:
+        return Actor.at_command_line(getpass.getuser())
+    except (KeyError, OSError):
+        # A user without a name, as in some containers.
+        return Actor.at_command_line(str(os.getuid()))
 
 
 def settings_with(**chosen: Any) -> Settings:

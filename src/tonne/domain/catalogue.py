@@ -91,13 +91,15 @@ class Bundle:
 class Catalogue:
     """Everything that can be bought. Immutable: a change makes a new catalogue.
 
-    `exchange_rates` maps (from, to) currency codes to units of the second for one of the first.
+    `exchange_rates` maps (from, to) currency codes to units of the second for one of the first. `version` counts the
+    changes of what orders take from the catalogue: an order decided with an older one is decided again.
     """
 
     bundles: Mapping[UUID, Bundle] = field(default_factory=dict)
     projects: Mapping[UUID, Project] = field(default_factory=dict)
     default_selection: tuple[Choice, ...] = ()
     exchange_rates: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
+    version: int = 0
     _offers: dict[tuple[UUID, str, Decimal], Offer] = field(default_factory=dict, compare=False, repr=False)
 
     def offer(self, bundle: Bundle, *, currency: Currency, commission_rate: Decimal) -> Offer:

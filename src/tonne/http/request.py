@@ -15,6 +15,7 @@ from litestar.types import HTTPReceiveMessage
 from tonne.application.order_desk import OrderDesk
 from tonne.application.proofs import Links, ProofDesk
 from tonne.domain.accounts import Account, Caller
+from tonne.domain.audit import Actor
 from tonne.domain.catalogue import Catalogue
 from tonne.domain.errors import PayloadTooLarge, UnsupportedMediaType, ValidationFailed
 from tonne.http.front_door import CALLER, REQUEST_ID, SNAPSHOT
@@ -57,6 +58,11 @@ class ApiRequest(Request[Caller, Any, State]):
     @property
     def account(self) -> Account:
         return self.caller.account
+
+    @property
+    def actor(self) -> Actor:
+        """The caller, as the audit log has it."""
+        return Actor.of_key(self.caller.key, self.request_id)
 
     @property
     def catalogue(self) -> Catalogue:

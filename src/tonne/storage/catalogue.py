@@ -81,12 +81,23 @@ async def load_catalogue(connection: Connection, *, on: date) -> Catalogue:
     bundles = {row["bundle_id"]: _bundle(row) for row in await connection.fetch(_BUNDLES)}
     default = await connection.fetch("SELECT bundle_id, percentage FROM default_selection ORDER BY position")
     rates = await connection.fetch(_LATEST_RATES, on)
+    version = await connection.fetchval("SELECT version FROM catalogue_state")
     return Catalogue(
         bundles=bundles,
         projects=projects,
         default_selection=tuple(Choice(row["bundle_id"], row["percentage"]) for row in default),
         exchange_rates={(row["base_currency"], row["quote_currency"]): row["rate"] for row in rates},
+        version=version,
     )
+
+
+async def count_change(connection: Connection) -> None:
+    """Say, in the transaction of a change, that orders are to be decided with the catalogue as it is from now on.
+
+    Changes queue here: one at a time.
+    """
+    await connection.execute("UPDATE catalogue_state SET version = version + 1")
+    await announce_change(connection)
 
 
 async def insert_projects(connection: Connection, projects: Sequence[Project], *, at: datetime) -> None:
@@ -96,7 +107,7 @@ async def insert_projects(connection: Connection, projects: Sequence[Project], *
         f"VALUES ({', '.join(f'${number}' for number in range(1, 34))})",
         [(*_project_values(project), at) for project in projects],
     )
-    await announce_change(connection)
+    await count_change(connection)
 
 
 async def insert_lots(connection: Connection, lots: Sequence[Lot], *, at: datetime) -> None:
@@ -123,7 +134,7 @@ async def insert_lots(connection: Connection, lots: Sequence[Lot], *, at: dateti
             for lot in lots
         ],
     )
-    await announce_change(connection)
+    await count_change(connection)
 
 
 async def insert_bundles(connection: Connection, bundles: Sequence[Bundle], *, at: datetime) -> None:
@@ -159,7 +170,7 @@ async def insert_bundles(connection: Connection, bundles: Sequence[Bundle], *, a
             for position, project_id in enumerate(bundle.project_ids)
         ],
     )
-    await announce_change(connection)
+    await count_change(connection)
 
 
 async def set_default_selection(connection: Connection, selection: Sequence[Choice]) -> None:
@@ -169,7 +180,7 @@ async def set_default_selection(connection: Connection, selection: Sequence[Choi
         "INSERT INTO default_selection (position, bundle_id, percentage) VALUES ($1, $2, $3)",
         [(position, choice.bundle_id, choice.percentage) for position, choice in enumerate(selection)],
     )
-    await announce_change(connection)
+    await count_change(connection)
 
 
 async def insert_exchange_rates(connection: Connection, rates: Sequence[ExchangeRate]) -> None:
@@ -178,7 +189,7 @@ async def insert_exchange_rates(connection: Connection, rates: Sequence[Exchange
         "INSERT INTO exchange_rates (base_currency, quote_currency, rate, as_of, source) VALUES ($1, $2, $3, $4, $5)",
         [(rate.base_currency, rate.quote_currency, rate.rate, rate.as_of, rate.source) for rate in rates],
     )
-    await announce_change(connection)
+    await count_change(connection)
 
 
 async def has_catalogue(connection: Connection) -> bool:

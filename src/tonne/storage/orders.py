@@ -72,9 +72,12 @@ _INSERT = """
       FROM json_populate_recordset(NULL::orders, $1) WITH ORDINALITY AS o
       JOIN accounts a ON a.organisation_id = o.organisation_id AND a.account_id = o.account_id
                      AND a.suspended_at IS NULL
-      JOIN unnest($2::uuid[], $3::bigint[]) WITH ORDINALITY AS used (key_id, account_version, ordinality)
+      JOIN unnest($2::uuid[], $3::bigint[], $4::bigint[]) WITH ORDINALITY
+           AS used (key_id, account_version, catalogue_version, ordinality)
         ON used.ordinality = o.ordinality AND used.account_version = a.version
+      JOIN catalogue_state c ON c.version = used.catalogue_version
       JOIN api_keys k ON k.organisation_id = o.organisation_id AND k.key_id = used.key_id AND k.disabled_at IS NULL
+     ORDER BY o.ordinality
         ON CONFLICT DO NOTHING
  RETURNING organisation_id, account_id, order_id, status, billing, currency, total_cost_minor, created_at
     ), batches AS (
@@ -111,14 +114,16 @@ _WHY_NOT_INSERTED = """
                       AND a.account_id = w.account_id AND a.suspended_at IS NULL) AS account_is_suspended,
            NOT EXISTS (SELECT FROM accounts a WHERE a.organisation_id = w.organisation_id
                       AND a.account_id = w.account_id AND a.version = w.account_version) AS account_is_changed,
+           NOT EXISTS (SELECT FROM catalogue_state c WHERE c.version = w.catalogue_version) AS catalogue_is_changed,
            (SELECT o.order_id FROM orders o WHERE o.organisation_id = w.organisation_id
                       AND o.account_id = w.account_id AND o.idempotency_key = w.idempotency_key) AS same_key_order_id,
            EXISTS (SELECT FROM orders o WHERE o.organisation_id = w.organisation_id AND o.account_id = w.account_id
                       AND o.estimate_id = w.estimate_id AND o.cancelled_at IS NULL AND o.failed_at IS NULL)
                AS estimate_is_ordered
       FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::uuid[],
-                  $7::bigint[])
-           AS w (organisation_id, account_id, order_id, key_id, idempotency_key, estimate_id, account_version)
+                  $7::bigint[], $8::bigint[])
+           AS w (organisation_id, account_id, order_id, key_id, idempotency_key, estimate_id, account_version,
+                 catalogue_version)
 """
 
 _COLUMNS = """order_id, type, status, currency, quantity_grams, requested_tonnes, requested_value_minor,
@@ -149,11 +154,12 @@ _TIMES = (
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order to insert, and what it was decided with: the API key used, and the version of the account."""
+    """An order to insert, and what it was decided with: the API key used, the account's and the catalogue's version."""
 
     order: Order
     key_id: UUID
     account_version: int
+    catalogue_version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +170,7 @@ class WhyNotInserted:
     key_is_disabled: bool
     account_is_suspended: bool
     account_is_changed: bool
+    catalogue_is_changed: bool
     same_key_order_id: UUID | None
     estimate_is_ordered: bool
 
@@ -182,8 +189,8 @@ class OrderFilter:
 async def insert_orders(connection: Connection, orders: Sequence[NewOrder]) -> set[UUID]:
     """Insert many orders, their events and their money in one statement; returns the ids of the orders that went in.
 
-    An order stays out where its account is suspended or was changed, its key is disabled, or its idempotency key,
-    estimate or own id is taken: ask `why_not_inserted`.
+    An order stays out where its account is suspended or was changed, or the catalogue was, its key is disabled, or its
+    idempotency key, estimate or own id is taken: ask `why_not_inserted`.
     """
     # Sorted, so that two batches seldom wait for each other; where they do, one of them is carried out again.
     together = sorted(orders, key=lambda new: _insert_order(new.order))
@@ -192,6 +199,7 @@ async def insert_orders(connection: Connection, orders: Sequence[NewOrder]) -> s
         msgspec.json.encode([_row(new.order) for new in together]).decode(),
         [new.key_id for new in together],
         [new.account_version for new in together],
+        [new.catalogue_version for new in together],
     )
     return {row["order_id"] for row in inserted}
 
@@ -207,6 +215,7 @@ async def why_not_inserted(connection: Connection, orders: Sequence[NewOrder]) -
         [new.order.idempotency_key for new in orders],
         [new.order.estimate_id for new in orders],
         [new.account_version for new in orders],
+        [new.catalogue_version for new in orders],
     )
     return {row["order_id"]: WhyNotInserted(*list(row.values())[1:]) for row in rows}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar import get, put
 from litestar.params import JSONBody
 
+from tonne.application.identifiers import utc_now
 from tonne.application.select_bundles import select_bundles
 from tonne.domain.errors import (
     BundleSelectionBundleInvalid,
@@ -62,7 +63,14 @@ async def put_bundle_selection(request: ApiRequest, data: JSONBody[BundleSelecti
     """Set the account's own selection; orders that name none will use it."""
     selection = read_selection(data, pointer="")
     assert selection is not None
-    await select_bundles(request.services.pool, selection, caller=request.caller, catalogue=request.catalogue)
+    await select_bundles(
+        request.services.pool,
+        request.account,
+        selection,
+        catalogue=request.catalogue,
+        at=utc_now(),
+        actor=request.actor,
+    )
     # The next order here buys what this answer says; other processes hear of it within milliseconds.
     await request.services.snapshots.refresh()
     return [choice_body(choice) for choice in selection]

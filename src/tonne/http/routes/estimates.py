@@ -61,7 +61,9 @@ async def create_electricity_estimate(
     key = await read_request_key(request)
     estimate = _estimate(data, request)
     repeatable = None if key is None else RepeatableEstimate(key, partial(_answer, key=key, request=request))
-    made = await make_estimate(request.services.pool, estimate, caller=request.caller, repeatable=repeatable)
+    made = await make_estimate(
+        request.services.pool, request.account, estimate, actor=request.actor, repeatable=repeatable
+    )
     if isinstance(made, StoredAnswer):
         return stored_answer(made)
     return answer(_render(made, request))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from litestar import Response, get, post, put
-from litestar.connection import ASGIConnection
-from litestar.handlers.base import BaseRouteHandler
 from litestar.params import JSONBody
 
 from tonne.application.bill_accounts import (
@@ -19,11 +17,11 @@ from tonne.application.bill_accounts import (
 )
 from tonne.application.identifiers import utc_now
 from tonne.application.pay_orders import PayOutcome, PayResult, pay_orders
-from tonne.domain.accounts import Account, Caller, Scope
+from tonne.domain.accounts import Account
 from tonne.domain.errors import InsufficientCredits, InsufficientScope, NotFound, PaymentReferenceReused
 from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, refusals
-from tonne.http.front_door import CALLER
+from tonne.http.guards import operators_only
 from tonne.http.request import ApiRequest
 from tonne.http.wire.common import read_decimal, read_id
 from tonne.http.wire.operator import (
@@ -44,17 +42,6 @@ from tonne.http.wire.sandbox import ChangeTestBehaviour
 TAGS = ["Operator"]
 
 
-def operators_only(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-    """Let in keys that have the scope.
-
-    Raises:
-        InsufficientScope: this one has not.
-    """
-    caller = cast("Caller", connection.scope[CALLER])  # type: ignore[literal-required]
-    if Scope.OPERATOR not in caller.key.scopes:
-        raise InsufficientScope
-
-
 @post(
     "/operator/orders/pay",
     status_code=200,
@@ -72,7 +59,7 @@ async def pay_placed_orders(request: ApiRequest, data: JSONBody[PayOrders]) -> R
         [order_id for order_id in ids.values() if order_id is not None],
         mode=request.caller.key.mode,
         at=utc_now(),
-        caller=request.caller,
+        actor=request.actor,
     )
     found = {result.order_id: result for result in results}
     return answer(
@@ -110,7 +97,7 @@ async def top_up_account(request: ApiRequest, data: JSONBody[MovePayment]) -> Re
         read_decimal(data.amount, "/amount"),
         reference=data.reference,
         at=utc_now(),
-        caller=request.caller,
+        actor=request.actor,
     )
     return answer(payment_body(payment))
 
@@ -132,7 +119,7 @@ async def refund_account(request: ApiRequest, data: JSONBody[MovePayment]) -> Re
         read_decimal(data.amount, "/amount"),
         reference=data.reference,
         at=utc_now(),
-        caller=request.caller,
+        actor=request.actor,
     )
     return answer(payment_body(payment))
 
@@ -148,7 +135,9 @@ async def refund_account(request: ApiRequest, data: JSONBody[MovePayment]) -> Re
 async def put_billing(request: ApiRequest, data: JSONBody[ChangeBilling]) -> Response[AccountRules]:
     """Set how an account pays from its next order on."""
     account = await _account(request)
-    changed = await change_billing(request.services.pool, account, data.billing, caller=request.caller)
+    changed = await change_billing(
+        request.services.pool, account, data.billing, at=utc_now(), actor=request.actor
+    )
     await request.services.snapshots.refresh()
     return answer(account_rules(replace(account, billing=data.billing), changed=changed))
 
@@ -167,7 +156,7 @@ async def put_test_behaviour(
     """Set how things go for a test account from now on, so that every path can be tried."""
     account = await _account(request)
     changed = await change_test_behaviour(
-        request.services.pool, account, data.test_behaviour, caller=request.caller
+        request.services.pool, account, data.test_behaviour, at=utc_now(), actor=request.actor
     )
     await request.services.snapshots.refresh()
     return answer(account_rules(replace(account, test_behaviour=data.test_behaviour), changed=changed))

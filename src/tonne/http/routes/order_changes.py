@@ -32,6 +32,6 @@ async def cancel_own_order(request: ApiRequest) -> Response[OrderBody]:
     if order_id is None:
         raise NotFound
     order = await cancel_order(
-        request.services.pool, request.account, order_id, at=utc_now(), caller=request.caller
+        request.services.pool, request.account, order_id, at=utc_now(), actor=request.actor
     )
     return answer(order_body(order, request.catalogue, request.services.links))

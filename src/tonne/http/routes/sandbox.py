@@ -40,7 +40,9 @@ async def advance_own_order(request: ApiRequest) -> Response[OrderBody]:
     if order_id is None:
         raise NotFound
     target = None if data is None else data.to
-    order = await advance_order(request.services.pool, request.caller, order_id, target=target, now=utc_now)
+    order = await advance_order(
+        request.services.pool, request.account, order_id, target=target, now=utc_now, actor=request.actor
+    )
     [body] = await show_orders(request, [order])
     return answer(body)
 
@@ -67,7 +69,9 @@ async def get_behaviour(request: ApiRequest) -> ChangeTestBehaviour:
 async def put_behaviour(request: ApiRequest, data: JSONBody[ChangeTestBehaviour]) -> ChangeTestBehaviour:
     """Set the test account's switch, to see every path before going live. It counts for all that follows."""
     account = _test_account(request)
-    await change_test_behaviour(request.services.pool, account, data.test_behaviour, caller=request.caller)
+    await change_test_behaviour(
+        request.services.pool, account, data.test_behaviour, at=utc_now(), actor=request.actor
+    )
     # The next order here goes as this answer says; other processes hear of it within milliseconds.
     await request.services.snapshots.refresh()
     return data
