@@ -61,6 +61,10 @@ ADDITIONS = {
     "order_not_cancellable": 409,
     "order_not_advanceable": 409,
     "payment_reference_reused": 409,
+    "insufficient_stock": 409,
+    "spending_cap_exceeded": 409,
+    "unit_price_above_maximum": 409,
+    "restrictions_unmet": 409,
 }
 
 ERRORS = sorted(

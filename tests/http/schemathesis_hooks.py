@@ -23,6 +23,14 @@ REFUSED_VALUES = {
     "emissions must come out at": "what comes out",
     "there is no grid intensity": "which countries have a factor",
     "must be an integer or a string or null, got a number": "that 56.0 is not the integer 56",
+    "must be an integer or null, got a number": "that 56.0 is not the integer 56",
+    "is no ISO 3166-1 alpha-3 country code": "which countries there are",
+    "is no project's id": "which projects there are",
+    "there is no project": "which projects there are",
+    "has characters that certificates can't print": "what fonts can print",
+    "must name somebody": "what can be seen",
+    "must be printable characters": "what can be seen",
+    "must be an email address": "what an email address is",
 }
 
 

@@ -22,6 +22,8 @@ from tonne.domain.accounts import Billing, Mode, Scope
 from tonne.domain.errors import TonneError, declared_errors
 from tonne.settings import Settings
 from tonne.storage.accounts import set_suspended
+from tonne.storage.catalogue import count_change
+from tonne.storage.commitments import track_commitments
 from tonne.storage.currencies import find_currency
 from tonne.storage.embedded import EmbeddedPostgres
 from tonne.storage.schema import upgrade_schema
@@ -208,6 +210,48 @@ def _with_new_key(service: Service, key: str, method: str, path: str, **rest: An
     pytest.fail("a new key was never accepted")
 
 
+def order_what_is_not_in_stock(service: Service) -> httpx.Response:
+    """Of a bundle that refuses shortages, more than there is."""
+
+    async def change(connection: Any, policy: str) -> str:
+        async with connection.transaction():
+            row = await connection.fetchrow("SELECT bundle_id FROM bundles ORDER BY bundle_id LIMIT 1")
+            await connection.execute(
+                "UPDATE bundles SET on_shortage = $2 WHERE bundle_id = $1", row[0], policy
+            )
+            await count_change(connection)
+            await track_commitments(connection)
+            return str(row[0])
+
+    bundle_id = on_connection(service.database_url, lambda c: change(c, "reject"))
+    try:
+        masses = [{"bundle_id": bundle_id, "mass": {"amount": "999999999", "unit": "t"}}]
+        return asked("POST", "/orders/by-mass", json={"bundle_masses": masses})(service)
+    finally:
+        on_connection(service.database_url, lambda c: change(c, "accept"))
+
+
+def order_above_a_keys_daily_cap(service: Service) -> httpx.Response:
+    account = service.key().account
+
+    async def work(connection: Any) -> str:
+        async with connection.transaction():
+            new = await create_key(connection, account, name="capped", at=utc_now())
+            await connection.execute(
+                "UPDATE api_keys SET daily_cap_minor = 1 WHERE key_id = $1", new.key.key_id
+            )
+            return new.api_key
+
+    key = on_connection(service.database_url, work)
+    return _with_new_key(service, key, "POST", "/orders/by-mass", json=KILOGRAM)
+
+
+def exclude_everything(service: Service) -> httpx.Response:
+    with service.client() as client:
+        projects = [project["id"] for project in client.get("/projects?limit=100").json()["data"]]
+        return client.post("/orders/by-mass/quote", json=KILOGRAM | {"excluded_projects": projects})
+
+
 ANSWERS: dict[str, Meet] = {
     "validation_error": asked("POST", "/orders/by-mass", json={}),
     "bundle_selection_bundle_invalid": selecting(LEFT),
@@ -239,6 +283,12 @@ ANSWERS: dict[str, Meet] = {
     "insufficient_scope": asked("GET", f"/operator/accounts/{uuid4()}/balance"),
     "order_not_cancellable": cancel_what_is_paid,
     "order_not_advanceable": fail_what_is_paid,
+    "insufficient_stock": order_what_is_not_in_stock,
+    "spending_cap_exceeded": order_above_a_keys_daily_cap,
+    "unit_price_above_maximum": asked(
+        "POST", "/orders/by-mass/quote", json=KILOGRAM | {"max_unit_price": "1"}
+    ),
+    "restrictions_unmet": exclude_everything,
     "payment_reference_reused": top_up_otherwise_under_one_reference,
     "idempotency_key_reused": twice(
         "/orders/by-mass", KILOGRAM, {"mass": {"amount": "2", "unit": "kg"}}, header="reused"

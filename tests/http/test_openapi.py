@@ -36,10 +36,12 @@ SELECTION = {
     "bundle_selection_bundle_invalid", "bundle_selection_ratios_invalid",
     "bundle_selection_ratios_invalid_format",
 }  # fmt: skip
-PRICED = BODY | SELECTION | {"order_quantity_invalid", "exchange_rate_not_found"}
+PRICED = BODY | SELECTION | {
+    "order_quantity_invalid", "exchange_rate_not_found", "unit_price_above_maximum", "restrictions_unmet",
+}  # fmt: skip
 ORDERED = PRICED | {
     "account_suspended", "order_idempotency_already_exists", "idempotency_key_in_use", "idempotency_key_reused",
-    "insufficient_credits",
+    "insufficient_credits", "insufficient_stock", "spending_cap_exceeded",
 }  # fmt: skip
 OPERATED = {"insufficient_scope", "not_found"}
 PAGED = {"validation_error", "pagination_limit_invalid"}
@@ -87,7 +89,8 @@ ORDER = {
     "id", "idempotency_key", "type", "status", "currency", "offset_cost", "commission", "total_cost", "quantity",
     "requested_quantity", "requested_value", "estimate_id", "payment_method", "created_at", "bundles", "projects",
     "certificate", "public_certificate_url", "metadata", "offset_link_id", "email", "account_id", "mode",
-    "beneficiary", "status_history", "retire_by", "waiting_for",
+    "beneficiary", "status_history", "retire_by", "waiting_for", "max_unit_price", "min_vintage_year",
+    "excluded_countries", "excluded_projects",
 }  # fmt: skip
 
 

@@ -83,7 +83,12 @@ def test_an_order_has_every_property_of_the_contract_with_its_type_and_null(
         "email": None,
         "account_id": str(account.account_id),
         "mode": "test",
-        "beneficiary": account.beneficiary,
+        "beneficiary": {"name": account.beneficiary}
+        | dict.fromkeys(["email", "country", "registration_number", "hidden_until"]),
+        "max_unit_price": None,
+        "min_vintage_year": None,
+        "excluded_countries": [],
+        "excluded_projects": [],
         "status_history": [{"status": status, "at": at} for status in ("received", "placed", "paid")],
         "waiting_for": "tonne",
     }

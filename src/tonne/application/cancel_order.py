@@ -13,6 +13,7 @@ from tonne.domain.errors import NotFound, OrderNotCancellable
 from tonne.domain.orders import Order, OrderStatus
 from tonne.storage.audit import record_changes
 from tonne.storage.balances import lock_balances
+from tonne.storage.commitments import lock_commitments_of_order
 from tonne.storage.database import Connection, Pool
 from tonne.storage.orders import find_order
 
@@ -40,6 +41,7 @@ async def cancel_order(
     async with pool.acquire(timeout=5) as connection, connection.transaction():
         await refuse_disabled_key(connection, actor)
         order = await _find(connection, account, order_id)
+        await lock_commitments_of_order(connection, account, order_id)
         if order.billing is Billing.PREPAID:
             # Whoever orders from the balance holds it before any order: the same way round here.
             await lock_balances(connection, [(account.organisation_id, account.account_id)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated
 
 import msgspec
@@ -31,7 +32,10 @@ class CertificateBody(msgspec.Struct, frozen=True):
         str, Meta(description="`test`: nothing was retired.", extra_json_schema={"enum": ["live", "test"]})
     ]
     organisation: str
-    beneficiary: str
+    beneficiary: Annotated[str | None, Meta(description="null where the public page is to hide the name.")]
+    beneficiary_hidden_until: Annotated[
+        str | None, Meta(description="The first day on which it shows the name.")
+    ]
     quantity: Tonnes
     ordered_at: Time
     completed_at: Time
@@ -61,13 +65,14 @@ class CertifiedRetirementBody(msgspec.Struct, frozen=True):
     registry_reference: str
 
 
-def certificate_body(certificate: Certificate) -> CertificateBody:
-    """Print a certificate's facts."""
+def certificate_body(certificate: Certificate, *, hidden_until: date | None = None) -> CertificateBody:
+    """Print a certificate's facts, without the beneficiary's name where it is hidden."""
     return CertificateBody(
         order_id=str(certificate.order_id),
         mode=certificate.mode.value,
         organisation=certificate.organisation_name,
-        beneficiary=certificate.beneficiary,
+        beneficiary=certificate.beneficiary if hidden_until is None else None,
+        beneficiary_hidden_until=None if hidden_until is None else hidden_until.isoformat(),
         quantity=format_tonnes(certificate.quantity_grams),
         ordered_at=format_time(certificate.ordered_at),
         completed_at=format_time(certificate.completed_at),

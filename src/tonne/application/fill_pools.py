@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from tonne.domain.accounts import Account
+from tonne.application.afford_orders import out_of_stock
+from tonne.domain.accounts import Account, Mode
 from tonne.domain.audit import SERVICE, Actor, Change
-from tonne.domain.mass import GRAMS_PER_TONNE
+from tonne.domain.commitments import Demand
+from tonne.domain.retirement import grams_to_fill
 from tonne.storage.audit import record_changes
-from tonne.storage.database import Pool
+from tonne.storage.catalogue import load_catalogue
+from tonne.storage.commitments import commit_pools, load_commitments, lock_commitments
+from tonne.storage.database import Connection, Pool
 from tonne.storage.pools import PoolRest, claim_organisation, fill_rests, find_rests
 
 
@@ -31,6 +36,9 @@ async def fill_pools(
     """Fill an account's pools; returns what was filled.
 
     With `shown`, only pools that still are as they were shown: what has changed since is left for another look.
+
+    Raises:
+        StockInsufficient: the operator's own would take credits that are promised to others.
     """
     async with pool.acquire(timeout=30) as connection, connection.transaction():
         await claim_organisation(connection, account.organisation_id, wait=True)
@@ -38,9 +46,11 @@ async def fill_pools(
         if shown is not None:
             as_shown = {(rest.pool_id, rest.entered_grams) for rest in shown}
             rests = [rest for rest in rests if (rest.pool_id, rest.entered_grams) in as_shown]
+        if account.mode is Mode.LIVE:
+            await _promise(connection, account.organisation_id, rests, at=at)
         await fill_rests(connection, account.organisation_id, rests, at=at)
         changes = [
-            Change("pool", rest.pool_id, "fill", after={"filled_grams": GRAMS_PER_TONNE - rest.waiting_grams})
+            Change("pool", rest.pool_id, "fill", after={"filled_grams": grams_to_fill(rest.waiting_grams)})
             for rest in rests
         ]
         await record_changes(connection, actor, changes, at=at, organisation_id=account.organisation_id)
@@ -54,3 +64,23 @@ async def fill_order(pool: Pool, organisation_id: UUID, order_id: UUID, *, at: d
         rests = await find_rests(connection, organisation_id, order_id=order_id)
         own = [rest for rest in rests if order_id in rest.order_ids]
         await fill_rests(connection, organisation_id, own, at=at)
+
+
+async def _promise(
+    connection: Connection, organisation_id: UUID, rests: Sequence[PoolRest], *, at: datetime
+) -> None:
+    tracked = await lock_commitments(connection, {rest.bundle_id for rest in rests})
+    if not tracked:
+        return
+    catalogue = await load_catalogue(connection, on=at.date())
+    more: dict[Demand, int] = defaultdict(int)
+    for rest in rests:
+        if rest.bundle_id in tracked:
+            more[rest.bundle_id, rest.restrictions] += grams_to_fill(rest.waiting_grams)
+    commitments = await load_commitments(connection, catalogue, wanted=list(more))
+    short = commitments.shortage(more)
+    if short is not None:
+        raise out_of_stock(catalogue, short)
+    await commit_pools(
+        connection, organisation_id, [(rest.pool_id, grams_to_fill(rest.waiting_grams)) for rest in rests]
+    )

@@ -13,6 +13,7 @@ from tonne.domain.events import EventType, Happened
 from tonne.domain.ledger import MOVEMENTS, Place, Transfer
 from tonne.domain.orders import OrderStatus
 from tonne.storage.balances import AccountKey, change_balances
+from tonne.storage.commitments import release_orders
 from tonne.storage.database import Connection
 from tonne.storage.events import record_events
 from tonne.storage.ledger import record_transfers
@@ -40,9 +41,12 @@ async def move_and_tell(
 ) -> list[OrderMoney]:
     """Move an organisation's (account, order) pairs that are in one of `sources` to `target`; returns those moved.
 
-    Call it in a transaction. Where money goes back to a prepaid balance, lock that balance first.
+    Call it in a transaction. Where money goes back to a prepaid balance, lock that balance first; where orders are over
+    with that, what their bundles have promised before it.
     """
     moved = await move_orders(connection, organisation_id, orders, sources=sources, target=target, at=at)
+    if moved and target in (OrderStatus.CANCELLED, OrderStatus.FAILED):
+        await release_orders(connection, organisation_id, _ids(moved))
     groups = list(_groups(moved))
     happened = [
         Happened(organisation_id, group[0].account_id, (_EVENTS[target],), _ids(group)) for group in groups

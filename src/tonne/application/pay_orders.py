@@ -16,6 +16,7 @@ from tonne.domain.audit import SERVICE, Actor, Change
 from tonne.domain.orders import OrderStatus
 from tonne.storage.audit import record_changes
 from tonne.storage.balances import lock_balances
+from tonne.storage.commitments import lock_commitments_of_order
 from tonne.storage.database import Connection, Pool
 from tonne.storage.order_moves import Located, OrderMoney, locate_orders
 
@@ -84,6 +85,7 @@ async def _advance(
     pool: Pool, account: Account, order_id: UUID, *, target: OrderStatus, at: datetime, actor: Actor
 ) -> bool:
     async with pool.acquire(timeout=5) as connection, connection.transaction():
+        await lock_commitments_of_order(connection, account, order_id)
         await lock_balances(connection, [(account.organisation_id, account.account_id)])
         moved = await move_and_tell(
             connection,

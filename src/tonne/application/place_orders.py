@@ -8,20 +8,19 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from tonne.application.afford_orders import store_orders
-from tonne.domain.accounts import Caller
-from tonne.domain.catalogue import Catalogue
+from tonne.application.afford_orders import out_of_stock, store_orders
+from tonne.domain.accounts import Caller, Mode, SandboxBehaviour
+from tonne.domain.catalogue import Catalogue, OnShortage
 from tonne.domain.errors import (
     AccountSuspended,
     EstimateOrderAlreadyPlaced,
     IdempotencyKeyReused,
-    InsufficientCredits,
     OrderIdempotencyAlreadyExists,
     TonneError,
     Unauthorised,
 )
 from tonne.domain.orders import Order, OrderType, first_statuses
-from tonne.domain.purchase import ByEstimate, ByValue, Purchase, price_purchase
+from tonne.domain.purchase import ByEstimate, ByValue, Purchase, Quote, price_purchase
 from tonne.storage.accounts import load_accounts
 from tonne.storage.catalogue import load_catalogue
 from tonne.storage.database import Connection
@@ -123,7 +122,11 @@ def _decide(command: PlaceOrder, tonnes: Mapping[tuple[UUID, UUID], Decimal]) ->
         quote = price_purchase(purchase, account=account, catalogue=command.catalogue)
     except TonneError as error:
         return Refused(error)
+    refusal = _refuse_in_sandbox(command, quote)
+    if refusal is not None:
+        return refusal
     reached = first_statuses(account)
+    terms = purchase.terms
     return Order(
         organisation_id=account.organisation_id,
         account_id=account.account_id,
@@ -143,9 +146,24 @@ def _decide(command: PlaceOrder, tonnes: Mapping[tuple[UUID, UUID], Decimal]) ->
         estimate_id=wanted.estimate_id if isinstance(wanted, ByEstimate) else None,
         idempotency_key=command.idempotency_key,
         metadata=command.metadata,
-        beneficiary=account.beneficiary,
+        beneficiary=account.beneficiary if terms.beneficiary is None else terms.beneficiary.name,
         billing=account.billing,
+        terms=terms,
     )
+
+
+def _refuse_in_sandbox(command: PlaceOrder, quote: Quote) -> Refused | None:
+    """Test orders find the stock that is shown, or none where the account's switch says so; nothing is promised to them."""
+    account = command.caller.account
+    if account.mode is not Mode.TEST:
+        return None
+    for line in quote.priced.lines:
+        bundle = command.catalogue.bundles[line.bundle_id]
+        is_out = account.test_behaviour is SandboxBehaviour.OUT_OF_STOCK
+        short = line.quantity_grams and (is_out or not bundle.covers(line.quantity_grams))
+        if bundle.on_shortage is OnShortage.REJECT and short:
+            return Refused(out_of_stock(command.catalogue, line.bundle_id))
+    return None
 
 
 async def _decide_and_store(
@@ -161,8 +179,9 @@ async def _decide_and_store(
             refusals[command.order_id] = decided
         else:
             versions = (command.caller.account.version, command.catalogue.version)
-            new.append(NewOrder(decided, command.caller.key.key_id, *versions))
-    inserted, unaffordable = await store_orders(connection, new)
+            capped = command.caller.key.daily_cap_minor is not None
+            new.append(NewOrder(decided, command.caller.key.key_id, *versions, is_capped=capped))
+    inserted, unaffordable = await store_orders(connection, new, _newest_catalogue(commands))
     outcomes |= {
         wanted.order.order_id: Placed(wanted.order) for wanted in new if wanted.order.order_id in inserted
     }
@@ -181,6 +200,15 @@ async def _decide_and_store(
     return outcomes, overtaken
 
 
+def _newest_catalogue(commands: Sequence[PlaceOrder]) -> Catalogue:
+    # Orders decided with an older one stay out in any case.
+    return max(
+        (command.catalogue for command in commands),
+        key=lambda catalogue: catalogue.version,
+        default=Catalogue(),
+    )
+
+
 async def _as_things_are_now(connection: Connection, commands: Sequence[PlaceOrder]) -> list[PlaceOrder]:
     accounts = await load_accounts(connection, [command.caller.account for command in commands])
     catalogue = await load_catalogue(connection, on=commands[0].at.date())
@@ -195,7 +223,7 @@ async def _as_things_are_now(connection: Connection, commands: Sequence[PlaceOrd
 
 
 async def _outcome_of(
-    connection: Connection, command: PlaceOrder, why: WhyNotInserted, short: InsufficientCredits | None
+    connection: Connection, command: PlaceOrder, why: WhyNotInserted, short: TonneError | None
 ) -> Placed | Refused | None:
     """What to answer for an order that was not inserted; None to decide it again as things are now."""
     if why.is_stored:

@@ -9,7 +9,9 @@ from uuid import UUID
 
 from tonne.application.identifiers import new_id
 from tonne.domain.events import EventType
+from tonne.domain.mass import GRAMS_PER_TONNE
 from tonne.domain.retirement import Confirmed, RegistryAnswer, Rejected, Unknown
+from tonne.storage.commitments import commit_pools, lock_commitments_of_retirements
 from tonne.storage.database import Connection, Pool
 from tonne.storage.lots import Returned, retire_allocated, return_to_lots
 from tonne.storage.pools import claim_organisation, reopen_gaps
@@ -52,6 +54,9 @@ async def record_answers_on(
     confirmed = [(key, a.reference, a.retired_on) for key, a in answers.items() if isinstance(a, Confirmed)]
     rejected = {key: answer for key, answer in answers.items() if isinstance(answer, Rejected)}
     unknown = [(key, answer.reason) for key, answer in answers.items() if isinstance(answer, Unknown)]
+    if rejected:
+        # What is rejected is promised anew. Locked before any lot.
+        await lock_commitments_of_retirements(connection, organisation_id, list(rejected))
     now_confirmed: Sequence[UUID] = ()
     completed = 0
     if confirmed:
@@ -101,5 +106,7 @@ async def _reject(
             ],
         )
         gaps = [(retirement.pool_id, retirement.gap) for retirement in decided]
+        grams = [(pool_id, gap.tonnes * GRAMS_PER_TONNE) for pool_id, gap in gaps]
+        await commit_pools(connection, organisation_id, grams)
         await reopen_gaps(connection, organisation_id, gaps, at=at)
     return [retirement.retirement_id for retirement in decided]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from tonne.application.identifiers import new_id
@@ -16,8 +17,11 @@ from tonne.application.record_answers import record_answers
 from tonne.application.registries import Registry
 from tonne.domain.accounts import Mode
 from tonne.domain.events import EventType
+from tonne.domain.mass import GRAMS_PER_TONNE
 from tonne.domain.retirement import Cover, Gap, LotStock, RetirementPolicy, cover_gaps, plan_takes, without
+from tonne.domain.terms import Restrictions
 from tonne.storage.changes import announce_change
+from tonne.storage.commitments import commit_pools, lock_commitments
 from tonne.storage.database import Connection, Pool
 from tonne.storage.lots import (
     LotChanged,
@@ -116,17 +120,25 @@ async def _cover_pools(
     connection: Connection, organisation_id: UUID, only: Sequence[UUID] | None, at: datetime
 ) -> int:
     bundles = await due_bundles(connection, organisation_id)
-    policies = await load_policies(connection, [bundle_id for bundle_id, _ in bundles])
+    # Before any lot or order: what is covered is not promised any more.
+    await lock_commitments(connection, {bundle_id for bundle_id, mode, _ in bundles if mode is Mode.LIVE})
+    policies = await load_policies(connection, [bundle_id for bundle_id, _, _ in bundles])
     retirements: list[NewRetirement] = []
-    for bundle_id, mode in bundles:
+    for bundle_id, mode, restrictions in bundles:
         if len(retirements) >= RETIREMENTS_AT_ONCE:
             break
         policy = policies[bundle_id]
-        stock = await _load_stock(connection, bundle_id, mode, policy, at)
+        stock = await _load_stock(connection, bundle_id, mode, policy, restrictions, at=at)
         if not stock:
             continue
         pools = await due_pools(
-            connection, organisation_id, bundle_id=bundle_id, mode=mode, only=only, limit=POOLS_AT_ONCE
+            connection,
+            organisation_id,
+            bundle_id=bundle_id,
+            mode=mode,
+            restrictions=restrictions,
+            only=only,
+            limit=POOLS_AT_ONCE,
         )
         covers = _plan(pools, stock, policy)
         if not covers:
@@ -143,18 +155,30 @@ async def _cover_pools(
         )
         retirements += [_new_retirement(organisation_id, pool, cover, at) for pool, cover in covers]
     if retirements:
+        await commit_pools(
+            connection, organisation_id, [(r.pool_id, -r.tonnes * GRAMS_PER_TONNE) for r in retirements]
+        )
         await _store(connection, organisation_id, retirements, at)
     return len(retirements)
 
 
 async def _load_stock(
-    connection: Connection, bundle_id: UUID, mode: Mode, policy: RetirementPolicy, at: datetime
+    connection: Connection,
+    bundle_id: UUID,
+    mode: Mode,
+    policy: RetirementPolicy,
+    restrictions: Restrictions,
+    *,
+    at: datetime,
 ) -> list[LotStock]:
-    stock = await load_stock(connection, bundle_id, mode=mode, policy=policy)
+    load = partial(load_stock, connection, bundle_id, mode=mode, policy=policy, restrictions=restrictions)
+    stock = await load()
     if not stock and mode is Mode.TEST:
         new_ids = [new_id() for _ in range(await count_projects(connection, bundle_id))]
-        await ensure_test_lots(connection, bundle_id, new_ids=new_ids, at=at)
-        stock = await load_stock(connection, bundle_id, mode=mode, policy=policy)
+        await ensure_test_lots(
+            connection, bundle_id, new_ids=new_ids, vintage_year_min=restrictions.min_vintage_year, at=at
+        )
+        stock = await load()
     return stock
 
 
@@ -182,6 +206,7 @@ def _new_retirement(organisation_id: UUID, pool: DuePool, cover: Cover, at: date
         tonnes=take.tonnes,
         bundle_id=pool.bundle_id,
         beneficiary=pool.beneficiary,
+        terms=pool.terms,
         mode=pool.mode.value,
         project_id=take.lot.project_id,
         lot_id=take.lot.lot_id,

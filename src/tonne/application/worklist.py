@@ -33,6 +33,8 @@ WORKLIST_COLUMNS = (
     "serial_last",
     "quantity",
     "beneficiary",
+    "beneficiary_country",
+    "beneficiary_registration_number",
     "reason",
     "note",
 )
@@ -74,6 +76,8 @@ def format_worklist(retirements: Sequence[Retirement]) -> str:
                 "serial_last": retirement.serial_last,
                 "quantity": retirement.tonnes,
                 "beneficiary": retirement.beneficiary,
+                "beneficiary_country": retirement.beneficiary_country,
+                "beneficiary_registration_number": retirement.beneficiary_registration_number,
                 "reason": f"Retired on behalf of {retirement.beneficiary}",
                 "note": f"Tonne retirement {retirement.retirement_id}",
             }

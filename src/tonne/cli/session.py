@@ -18,6 +18,7 @@ import msgspec
 from rich.console import Console
 
 from tonne.domain.audit import Actor
+from tonne.domain.errors import TonneError
 from tonne.settings import SettingInvalid, Settings, read_settings
 from tonne.storage.database import Connection, Pool, open_pool
 from tonne.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -95,6 +96,8 @@ def on_database(
             if check_schema:
                 await _refuse_other_schema(connection)
             return await work(connection)
+        except TonneError as error:
+            raise click.ClickException(error.message) from None
         finally:
             await connection.close()
 
@@ -106,7 +109,10 @@ def with_pool(settings: Settings, work: Callable[[Pool], Awaitable[Result]]) -> 
 
     async def run(url: str) -> Result:
         async with await open_pool(url, connections_max=4) as pool:
-            return await work(pool)
+            try:
+                return await work(pool)
+            except TonneError as error:
+                raise click.ClickException(error.message) from None
 
     with database(settings) as url:
         # Asked first, so that an unreachable database is said plainly.

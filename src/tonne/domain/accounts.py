@@ -94,7 +94,10 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key without its secret. `rate_limit_per_second` None means the service's default."""
+    """A key without its secret. `rate_limit_per_second` None means the service's default.
+
+    `daily_cap_minor` is what may be ordered with it in a day (UTC), in minor units of its own account's currency.
+    """
 
     key_id: UUID
     organisation_id: UUID
@@ -102,6 +105,7 @@ class ApiKey:
     mode: Mode
     rate_limit_per_second: int | None = None
     scopes: frozenset[Scope] = frozenset()
+    daily_cap_minor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -57,9 +58,19 @@ class Project:
         return self.disabled_at is not None
 
 
+class OnShortage(StrEnum):
+    """Whether a bundle takes orders that stock does not cover, to be retired when it does."""
+
+    ACCEPT = "accept"
+    REJECT = "reject"
+
+
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """Projects sold together at one price. `available_tonnes` None means that stock is not tracked."""
+    """Projects sold together at one price. `available_tonnes` None means that stock is not tracked.
+
+    Of a bundle that rejects shortages, it is what is in stock and not promised to anyone.
+    """
 
     bundle_id: UUID
     name: str
@@ -77,6 +88,7 @@ class Bundle:
     primary_image_hires: str | None = None
     small_thumbnail: str | None = None
     disabled_at: datetime | None = None
+    on_shortage: OnShortage = OnShortage.ACCEPT
 
     @property
     def disabled(self) -> bool:
@@ -100,6 +112,7 @@ class Catalogue:
     default_selection: tuple[Choice, ...] = ()
     exchange_rates: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
     version: int = 0
+    _tracked: frozenset[UUID] | None = field(default=None, compare=False, repr=False)
     _offers: dict[tuple[UUID, str, Decimal], Offer] = field(default_factory=dict, compare=False, repr=False)
 
     def offer(self, bundle: Bundle, *, currency: Currency, commission_rate: Decimal) -> Offer:
@@ -121,6 +134,16 @@ class Catalogue:
                 currency=currency,
             )
         return offer
+
+    def tracked_bundles(self) -> frozenset[UUID]:
+        """Bundles whose promises are counted: those that reject shortages, and those that share projects with them."""
+        if self._tracked is None:
+            rejecting = [b for b in self.bundles.values() if b.on_shortage is OnShortage.REJECT]
+            shared = {project_id for bundle in rejecting for project_id in bundle.project_ids}
+            found = {b.bundle_id for b in self.bundles.values() if not shared.isdisjoint(b.project_ids)}
+            object.__setattr__(self, "_tracked", frozenset(found | {b.bundle_id for b in rejecting}))
+        assert self._tracked is not None
+        return self._tracked
 
     def buyable(self, bundle_id: UUID) -> Bundle:
         """Find a bundle that can be bought now.

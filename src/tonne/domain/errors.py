@@ -219,6 +219,34 @@ class InsufficientCredits(TonneError):
     http_status = HTTPStatus.CONFLICT
 
 
+class StockInsufficient(TonneError):
+    """Stock does not cover the order, and its bundle takes no orders that would have to wait."""
+
+    code = "insufficient_stock"
+    http_status = HTTPStatus.CONFLICT
+
+
+class SpendingCapExceeded(TonneError):
+    """The order is more than the API key may still spend today."""
+
+    code = "spending_cap_exceeded"
+    http_status = HTTPStatus.CONFLICT
+
+
+class UnitPriceAboveMaximum(TonneError):
+    """A bundle costs more than the order's `max_unit_price`."""
+
+    code = "unit_price_above_maximum"
+    http_status = HTTPStatus.CONFLICT
+
+
+class RestrictionsUnmet(TonneError):
+    """A bundle has no project that the order's restrictions allow."""
+
+    code = "restrictions_unmet"
+    http_status = HTTPStatus.CONFLICT
+
+
 class OrderNotAdvanceable(TonneError):
     """The test order can't be moved to this status from where it is."""
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from tonne.domain.accounts import Account, Billing, Mode, SandboxBehaviour
 from tonne.domain.money import Currency
 from tonne.domain.pricing import Line
+from tonne.domain.terms import NO_TERMS, Terms
 
 
 class OrderType(StrEnum):
@@ -59,7 +60,8 @@ def first_statuses(account: Account) -> tuple[OrderStatus, ...]:
 class Order:
     """One order. Quantities are grams, costs are minor units of `currency`; `requested_tonnes` is exact.
 
-    `history` holds each status the order has had with the time it was reached, oldest first.
+    `history` holds each status the order has had with the time it was reached, oldest first. `beneficiary` is the name
+    for which credits are retired: the one that the order asks for in its terms, else the account's.
     """
 
     organisation_id: UUID
@@ -82,6 +84,7 @@ class Order:
     metadata: Mapping[str, str] | None = None
     beneficiary: str | None = None
     billing: Billing = Billing.INVOICE
+    terms: Terms = NO_TERMS
 
     @property
     def commission_minor(self) -> int:

@@ -88,6 +88,8 @@ class Retirement:
     registry_reference: str | None
     retired_on: date | None
     reason: str | None
+    beneficiary_country: str | None = None
+    beneficiary_registration_number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,16 @@ from decimal import Decimal
 from uuid import UUID
 
 from tonne.domain.accounts import Account
-from tonne.domain.catalogue import Catalogue
-from tonne.domain.decimals import EXACT
-from tonne.domain.errors import BundleSelectionBundleInvalid, EstimateNotFound, OrderValueInvalid
+from tonne.domain.catalogue import Bundle, Catalogue
+from tonne.domain.decimals import EXACT, plain
+from tonne.domain.errors import (
+    BundleSelectionBundleInvalid,
+    EstimateNotFound,
+    OrderValueInvalid,
+    RestrictionsUnmet,
+    UnitPriceAboveMaximum,
+    ValidationFailed,
+)
 from tonne.domain.mass import Mass, MassUnit
 from tonne.domain.money import Currency
 from tonne.domain.pricing import (
@@ -22,6 +29,7 @@ from tonne.domain.pricing import (
     quantities_by_value,
 )
 from tonne.domain.selection import Choice
+from tonne.domain.terms import NO_TERMS, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,7 @@ class Purchase:
     wanted: Wanted
     selection: tuple[Choice, ...] | None = None
     precision: MassUnit = MassUnit.G
+    terms: Terms = NO_TERMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +87,9 @@ def price_purchase(purchase: Purchase, *, account: Account, catalogue: Catalogue
 
     Raises:
         BundleSelectionBundleInvalid, ExchangeRateNotFound, EstimateNotFound, OrderValueInvalid,
-        OrderQuantityInvalid: as their messages say.
+        OrderQuantityInvalid, UnitPriceAboveMaximum, RestrictionsUnmet: as their messages say.
     """
+    _refuse_unknown_projects(purchase.terms, catalogue)
     match purchase.wanted:
         case ByMass(mass):
             return _by_tonnes(mass.tonnes, purchase, account, catalogue)
@@ -95,7 +105,7 @@ def price_purchase(purchase: Purchase, *, account: Account, catalogue: Catalogue
 
 def _by_tonnes(tonnes: Decimal, purchase: Purchase, account: Account, catalogue: Catalogue) -> Quote:
     choices = _choices(purchase, account, catalogue)
-    offers = _offers([choice.bundle_id for choice in choices], account, catalogue)
+    offers = _offers([choice.bundle_id for choice in choices], purchase, account, catalogue)
     quantities = quantities_by_mass(
         Mass(tonnes, MassUnit.T).grams,
         [choice.percentage for choice in choices],
@@ -108,7 +118,7 @@ def _by_tonnes(tonnes: Decimal, purchase: Purchase, account: Account, catalogue:
 def _by_bundle_masses(
     masses: tuple[tuple[UUID, Mass], ...], purchase: Purchase, account: Account, catalogue: Catalogue
 ) -> Quote:
-    offers = _offers([bundle_id for bundle_id, _ in masses], account, catalogue)
+    offers = _offers([bundle_id for bundle_id, _ in masses], purchase, account, catalogue)
     quantities = quantities_by_bundle_masses([mass.grams for _, mass in masses], precision=purchase.precision)
     priced = price_quantities(quantities, offers, currency=account.currency)
     requested = Decimal(0)
@@ -124,7 +134,7 @@ def _by_value(value: Decimal, purchase: Purchase, account: Account, catalogue: C
             f"The order value must be at least {account.currency.format(1)} {account.currency.code}."
         )
     choices = _choices(purchase, account, catalogue)
-    offers = _offers([choice.bundle_id for choice in choices], account, catalogue)
+    offers = _offers([choice.bundle_id for choice in choices], purchase, account, catalogue)
     quantities = quantities_by_value(
         value_minor,
         [choice.percentage for choice in choices],
@@ -145,12 +155,41 @@ def _choices(purchase: Purchase, account: Account, catalogue: Catalogue) -> tupl
     return choices
 
 
-def _offers(bundle_ids: Sequence[UUID], account: Account, catalogue: Catalogue) -> list[Offer]:
-    return [
-        catalogue.offer(
-            catalogue.buyable(bundle_id),
-            currency=account.currency,
-            commission_rate=account.organisation.commission_rate,
+def _offers(
+    bundle_ids: Sequence[UUID], purchase: Purchase, account: Account, catalogue: Catalogue
+) -> list[Offer]:
+    offers = []
+    for bundle_id in bundle_ids:
+        bundle = catalogue.buyable(bundle_id)
+        offer = catalogue.offer(
+            bundle, currency=account.currency, commission_rate=account.organisation.commission_rate
         )
-        for bundle_id in bundle_ids
-    ]
+        if purchase.terms is not NO_TERMS:
+            _refuse_unacceptable(bundle, offer, purchase.terms, account, catalogue)
+        offers.append(offer)
+    return offers
+
+
+def _refuse_unacceptable(
+    bundle: Bundle, offer: Offer, terms: Terms, account: Account, catalogue: Catalogue
+) -> None:
+    most = terms.max_unit_price
+    if most is not None and offer.gross_unit_price > most:
+        code = account.currency.code
+        raise UnitPriceAboveMaximum(
+            f"A tonne of {bundle.name} costs {plain(offer.gross_unit_price)} {code}, commission included: "
+            f"that is above the max_unit_price of {plain(most)} {code}."
+        )
+    projects = [catalogue.projects[project_id] for project_id in bundle.project_ids]
+    if not any(terms.restrictions.allow_project(p) for p in projects if not p.disabled):
+        raise RestrictionsUnmet(
+            f"Every project of {bundle.name} is excluded: choose another bundle, or exclude fewer countries and projects."
+        )
+
+
+def _refuse_unknown_projects(terms: Terms, catalogue: Catalogue) -> None:
+    for project_id in terms.restrictions.excluded_projects:
+        if project_id not in catalogue.projects:
+            raise ValidationFailed.at(
+                "/excluded_projects", f"there is no project {project_id}; GET /v1/projects lists them"
+            )

@@ -82,8 +82,8 @@ async def insert_key(
     await connection.execute(
         """
         INSERT INTO api_keys (organisation_id, key_id, account_id, mode, name, key_hash, last_characters,
-                              rate_limit_per_second, scopes, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                              rate_limit_per_second, scopes, daily_cap_minor, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
         """,
         key.organisation_id,
         key.key_id,
@@ -94,6 +94,7 @@ async def insert_key(
         last_characters,
         key.rate_limit_per_second,
         sorted(key.scopes),
+        key.daily_cap_minor,
         at,
     )
     await announce_change(connection)
@@ -280,6 +281,7 @@ def _key(row: Record) -> ApiKey:
         Mode(row["mode"]),
         row["rate_limit_per_second"],
         frozenset(Scope(scope) for scope in row["scopes"]),
+        row["daily_cap_minor"],
     )
 
 

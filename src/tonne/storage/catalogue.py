@@ -9,15 +9,20 @@ from decimal import Decimal
 from uuid import UUID
 
 from tonne.domain.accounts import Mode
-from tonne.domain.catalogue import Bundle, Catalogue, Project
+from tonne.domain.catalogue import Bundle, Catalogue, OnShortage, Project
 from tonne.domain.selection import Choice
 from tonne.storage.changes import announce_change
 from tonne.storage.database import Connection, Record, from_jsonb, to_jsonb
 
-# A bundle has in stock what the lots of its enabled projects have.
+# A bundle has in stock what the lots of its enabled projects have, less what is promised where it rejects shortages.
 _BUNDLES = """
-    SELECT b.*, m.project_ids, CASE WHEN b.stock_tracked THEN coalesce(m.available_tonnes, 0) END AS available_tonnes
+    SELECT b.*, m.project_ids,
+           CASE WHEN b.on_shortage = 'reject'
+                THEN greatest(coalesce(m.available_tonnes, 0) - (c.grams + 999999) / 1000000, 0)::bigint
+                WHEN b.stock_tracked THEN coalesce(m.available_tonnes, 0) END AS available_tonnes
       FROM bundles b
+      LEFT JOIN (SELECT bundle_id, sum(committed_grams)::bigint AS grams FROM bundle_commitments GROUP BY bundle_id) c
+           USING (bundle_id)
       LEFT JOIN (SELECT bp.bundle_id,
                         array_agg(bp.project_id ORDER BY bp.position) AS project_ids,
                         (sum(s.available_tonnes) FILTER (WHERE p.disabled_at IS NULL))::bigint AS available_tonnes
@@ -232,4 +237,5 @@ def _bundle(row: Record) -> Bundle:
         primary_image_hires=row["primary_image_hires"],
         small_thumbnail=row["small_thumbnail"],
         disabled_at=row["disabled_at"],
+        on_shortage=OnShortage(row["on_shortage"]),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from tonne.storage.commitment_checks import COMMITMENT_CHECKS
 from tonne.storage.database import Connection
 from tonne.storage.ledger_checks import LEDGER_CHECKS
 from tonne.storage.retirement_checks import RETIREMENT_CHECKS
@@ -89,7 +90,7 @@ class Checked:
 async def run_checks(connection: Connection) -> AsyncIterator[Checked]:
     """Check every rule over the whole database, as of one moment."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        for rule, statement in (CHECKS | RETIREMENT_CHECKS).items():
+        for rule, statement in (CHECKS | RETIREMENT_CHECKS | COMMITMENT_CHECKS).items():
             cursor = await connection.cursor(statement, timeout=STATEMENT_TIMEOUT_SECONDS)
             rows = await cursor.fetch(FINDINGS_MAX, timeout=STATEMENT_TIMEOUT_SECONDS)
             yield Checked(rule, tuple(row[0] for row in rows))

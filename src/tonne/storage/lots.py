@@ -13,6 +13,7 @@ from uuid import UUID
 
 from tonne.domain.accounts import Mode
 from tonne.domain.retirement import Block, LotStock, RetirementPolicy, Take
+from tonne.domain.terms import UNRESTRICTED, Restrictions
 from tonne.storage.changes import announce_change
 from tonne.storage.database import Connection
 
@@ -29,8 +30,10 @@ _STOCK = """
                     AND r.lot_id = l.lot_id AND r.is_available ORDER BY r.serial_first) AS returned_tonnes
       FROM bundle_projects bp
       JOIN projects p ON p.project_id = bp.project_id AND p.disabled_at IS NULL
+                     AND p.country_code <> ALL($5::text[]) AND p.project_id <> ALL($6::uuid[])
      CROSS JOIN LATERAL (SELECT * FROM lots
                           WHERE lots.project_id = bp.project_id AND lots.mode = $2 AND lots.available_tonnes > 0
+                            AND ($4::int IS NULL OR lots.vintage_year >= $4)
                           ORDER BY {order} LIMIT $3) l
      WHERE bp.bundle_id = $1
 """
@@ -67,11 +70,23 @@ class Returned:
 
 
 async def load_stock(
-    connection: Connection, bundle_id: UUID, *, mode: Mode, policy: RetirementPolicy
+    connection: Connection,
+    bundle_id: UUID,
+    *,
+    mode: Mode,
+    policy: RetirementPolicy,
+    restrictions: Restrictions = UNRESTRICTED,
 ) -> list[LotStock]:
-    """What a bundle's enabled projects have in stock, in the order in which the policy wants it looked at."""
-    statement = _STOCK.format(order=_ORDERS[policy])
-    rows = await connection.fetch(statement, bundle_id, mode.value, LOTS_OF_A_PROJECT_MAX)
+    """What a bundle's enabled projects have in stock that the restrictions allow, in the order of the policy."""
+    rows = await connection.fetch(
+        _STOCK.format(order=_ORDERS[policy]),
+        bundle_id,
+        mode.value,
+        LOTS_OF_A_PROJECT_MAX,
+        restrictions.min_vintage_year,
+        restrictions.excluded_countries,
+        restrictions.excluded_projects,
+    )
     stock = []
     for row in rows:
         returned = zip(row["returned_first"], row["returned_tonnes"], strict=True)
@@ -100,18 +115,28 @@ async def load_policies(connection: Connection, bundle_ids: Sequence[UUID]) -> d
 
 
 async def ensure_test_lots(
-    connection: Connection, bundle_id: UUID, *, new_ids: Sequence[UUID], at: datetime
+    connection: Connection,
+    bundle_id: UUID,
+    *,
+    new_ids: Sequence[UUID],
+    vintage_year_min: int | None = None,
+    at: datetime,
 ) -> None:
-    """See to it that every project of a bundle has test credits; `new_ids` are at least as many as its projects."""
+    """See to it that every project of a bundle has test credits, of that vintage or later.
+
+    `new_ids` are at least as many as its projects.
+    """
     await connection.execute(
         """
         INSERT INTO lots (project_id, lot_id, vintage_year, serial_prefix, serial_first, serial_last, serial_next,
                           issued_tonnes, available_tonnes, mode, created_at)
         SELECT p.project_id, ($2::uuid[])[row_number() OVER (ORDER BY p.project_id)],
-               coalesce((SELECT max(l.vintage_year) FROM lots l WHERE l.project_id = p.project_id), $3),
+               greatest(coalesce((SELECT max(l.vintage_year) FROM lots l WHERE l.project_id = p.project_id), $3), $6),
                'TEST-' || p.registry_project_id, t.used + 1, t.used + $4, t.used + 1, $4, $4, 'test', $5
           FROM bundle_projects bp JOIN projects p USING (project_id)
-         CROSS JOIN LATERAL (SELECT coalesce(max(l.serial_last), 0) AS used, coalesce(sum(l.available_tonnes), 0) AS left
+         CROSS JOIN LATERAL (SELECT coalesce(max(l.serial_last), 0) AS used,
+                                    coalesce(sum(l.available_tonnes) FILTER (WHERE $6::int IS NULL
+                                             OR l.vintage_year >= $6), 0) AS left
                                FROM lots l WHERE l.project_id = p.project_id AND l.mode = 'test') t
          WHERE bp.bundle_id = $1 AND t.left = 0
             ON CONFLICT DO NOTHING
@@ -121,6 +146,7 @@ async def ensure_test_lots(
         at.year,
         TEST_LOT_TONNES,
         at,
+        vintage_year_min,
     )
 
 

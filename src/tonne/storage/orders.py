@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -20,6 +21,7 @@ from tonne.domain.orders import Order, OrderStatus, OrderType
 from tonne.domain.pricing import Line
 from tonne.storage.currencies import find_currency
 from tonne.storage.database import Connection, Record, from_jsonb
+from tonne.storage.terms import read_terms, terms_row
 
 
 class _LineRow(msgspec.Struct, frozen=True):
@@ -51,6 +53,7 @@ class _OrderRow(msgspec.Struct, frozen=True, omit_defaults=True):
     idempotency_key: str | None = None
     metadata: Mapping[str, str] | None = None
     beneficiary: str | None = None
+    terms: Mapping[str, Any] | None = None
     placed_at: datetime | None = None
     paid_at: datetime | None = None
 
@@ -63,12 +66,12 @@ _INSERT = """
       WITH new AS (
     INSERT INTO orders (organisation_id, account_id, order_id, type, status, currency, quantity_grams,
                         offset_cost_minor, total_cost_minor, lines, created_at, requested_tonnes,
-                        requested_value_minor, estimate_id, idempotency_key, metadata, beneficiary, billing,
+                        requested_value_minor, estimate_id, idempotency_key, metadata, beneficiary, terms, billing,
                         placed_at, paid_at)
     SELECT o.organisation_id, o.account_id, o.order_id, o.type, o.status, o.currency, o.quantity_grams,
            o.offset_cost_minor, o.total_cost_minor, o.lines, o.created_at, o.requested_tonnes,
-           o.requested_value_minor, o.estimate_id, o.idempotency_key, o.metadata, o.beneficiary, o.billing, o.placed_at,
-           o.paid_at
+           o.requested_value_minor, o.estimate_id, o.idempotency_key, o.metadata, o.beneficiary, o.terms, o.billing,
+           o.placed_at, o.paid_at
       FROM json_populate_recordset(NULL::orders, $1) WITH ORDINALITY AS o
       JOIN accounts a ON a.organisation_id = o.organisation_id AND a.account_id = o.account_id
                      AND a.suspended_at IS NULL
@@ -127,7 +130,7 @@ _WHY_NOT_INSERTED = """
 """
 
 _COLUMNS = """order_id, type, status, currency, quantity_grams, requested_tonnes, requested_value_minor,
-    offset_cost_minor, total_cost_minor, lines, estimate_id, idempotency_key, metadata, beneficiary,
+    offset_cost_minor, total_cost_minor, lines, estimate_id, idempotency_key, metadata, beneficiary, terms,
     billing, created_at, placed_at, paid_at, retiring_at, completed_at, cancelled_at, failed_at"""
 
 _BY_ID = f"SELECT {_COLUMNS} FROM orders WHERE organisation_id = $1 AND account_id = $2 AND order_id = $3"  # noqa: S608
@@ -154,12 +157,16 @@ _TIMES = (
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order to insert, and what it was decided with: the API key used, the account's and the catalogue's version."""
+    """An order to insert, and what it was decided with: the API key used, the account's and the catalogue's version.
+
+    `is_capped`: the key may not be used for orders above a sum in a day.
+    """
 
     order: Order
     key_id: UUID
     account_version: int
     catalogue_version: int
+    is_capped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +322,7 @@ def _row(order: Order) -> _OrderRow:
         idempotency_key=order.idempotency_key,
         metadata=order.metadata,
         beneficiary=order.beneficiary,
+        terms=terms_row(order.terms),
         placed_at=dict(order.history).get(OrderStatus.PLACED),
         paid_at=dict(order.history).get(OrderStatus.PAID),
     )
@@ -343,4 +351,5 @@ def _order(row: Record, account: Account) -> Order:
         metadata=from_jsonb(row["metadata"]),
         beneficiary=row["beneficiary"],
         billing=Billing(row["billing"]),
+        terms=read_terms(from_jsonb(row["terms"]), row["beneficiary"]),
     )

@@ -1,30 +1,45 @@
 """Rows of `pools`, `pool_entries` and `pool_gaps`: the paid lines of an account, beneficiary and bundle, in a row.
 
+Orders that restrict which credits they may be given have pools of their own.
+
 Whoever changes a pool holds its organisation's claim (`claim_organisation`): one at a time for each tenant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from tonne.domain.accounts import Mode
 from tonne.domain.mass import GRAMS_PER_TONNE
 from tonne.domain.retirement import Gap
-from tonne.storage.database import LARGE_STATEMENT_TIMEOUT_SECONDS, Connection
+from tonne.domain.terms import Restrictions
+from tonne.storage.database import LARGE_STATEMENT_TIMEOUT_SECONDS, Connection, from_jsonb, to_jsonb
+from tonne.storage.terms import read_restrictions, restrictions_row
 
 # A pool's id is made of what it is for, so that two who open it at once open the same.
 _POOL_ID = """
-    substr(encode(sha256(convert_to(account_id::text || bundle_id::text || beneficiary, 'UTF8')), 'hex'), 1, 32)::uuid
+    substr(encode(sha256(convert_to(account_id::text || bundle_id::text || beneficiary
+                                    || CASE terms WHEN '{}' THEN '' ELSE terms::text END, 'UTF8')), 'hex'), 1, 32)::uuid
+"""
+
+# What of an order's terms keeps it from being pooled with others for the same name.
+_POOL_TERMS = """
+    jsonb_strip_nulls(jsonb_build_object(
+        'country', o.terms #> '{beneficiary,country}',
+        'registration_number', o.terms #> '{beneficiary,registration_number}',
+        'restrictions', o.terms -> 'restrictions'))
 """
 
 # All in one pass: which orders are due, which of their pools are new, where in each pool their lines stand, and that they
 # are pooled now.
 _ENTER = f"""
     WITH due AS MATERIALIZED (
-        SELECT o.account_id, o.order_id, o.lines, o.paid_at, a.mode, coalesce(o.beneficiary, a.name) AS beneficiary
+        SELECT o.account_id, o.order_id, o.lines, o.paid_at, a.mode, coalesce(o.beneficiary, a.name) AS beneficiary,
+               {_POOL_TERMS} AS terms
           FROM orders o
           JOIN accounts a ON a.organisation_id = o.organisation_id AND a.account_id = o.account_id
          WHERE o.organisation_id = $1 AND o.paid_at IS NOT NULL AND o.pooled_at IS NULL
@@ -32,29 +47,30 @@ _ENTER = f"""
          ORDER BY o.account_id, o.paid_at, o.order_id LIMIT $3
            FOR NO KEY UPDATE OF o),
     entering AS MATERIALIZED (
-        SELECT d.account_id, d.order_id, d.paid_at, d.mode, d.beneficiary, l.bundle_id, l.quantity_grams
+        SELECT d.account_id, d.order_id, d.paid_at, d.mode, d.beneficiary, d.terms, l.bundle_id,
+               l.quantity_grams
           FROM due d CROSS JOIN LATERAL unnest(d.lines) l WHERE l.quantity_grams > 0),
     wanted AS MATERIALIZED (
-        SELECT DISTINCT account_id, bundle_id, beneficiary, mode FROM entering),
+        SELECT DISTINCT account_id, bundle_id, beneficiary, terms, mode FROM entering),
     opened AS (
-        INSERT INTO pools (organisation_id, pool_id, account_id, bundle_id, beneficiary, mode)
-        SELECT $1, {_POOL_ID}, account_id, bundle_id, beneficiary, mode FROM wanted
+        INSERT INTO pools (organisation_id, pool_id, account_id, bundle_id, beneficiary, terms, mode)
+        SELECT $1, {_POOL_ID}, account_id, bundle_id, beneficiary, terms, mode FROM wanted
             ON CONFLICT DO NOTHING
-        RETURNING pool_id, account_id, bundle_id, beneficiary, entered_grams),
+        RETURNING pool_id, account_id, bundle_id, beneficiary, terms, entered_grams),
     their_pools AS MATERIALIZED (
         SELECT * FROM opened
          UNION ALL
-        SELECT p.pool_id, p.account_id, p.bundle_id, p.beneficiary, p.entered_grams
+        SELECT p.pool_id, p.account_id, p.bundle_id, p.beneficiary, p.terms, p.entered_grams
           FROM wanted w
           JOIN pools p ON p.organisation_id = $1 AND p.account_id = w.account_id AND p.bundle_id = w.bundle_id
-                      AND p.beneficiary = w.beneficiary),
+                      AND p.beneficiary = w.beneficiary AND p.terms = w.terms),
     entered AS (
         INSERT INTO pool_entries (organisation_id, pool_id, gram_first, quantity_grams, order_id)
         SELECT $1, p.pool_id,
                p.entered_grams + sum(e.quantity_grams) OVER (PARTITION BY p.pool_id ORDER BY e.paid_at, e.order_id)
                                - e.quantity_grams,
                e.quantity_grams, e.order_id
-          FROM entering e JOIN their_pools p USING (account_id, bundle_id, beneficiary)
+          FROM entering e JOIN their_pools p USING (account_id, bundle_id, beneficiary, terms)
         RETURNING pool_id, quantity_grams),
     pooled AS (
         UPDATE orders o SET pooled_at = $4 FROM due d
@@ -84,6 +100,7 @@ class DuePool:
     beneficiary: str
     mode: Mode
     gaps: tuple[Gap, ...]
+    terms: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def tonnes(self) -> int:
@@ -98,6 +115,7 @@ class PoolRest:
     account_id: UUID
     bundle_id: UUID
     beneficiary: str
+    restrictions: Restrictions
     entered_grams: int
     waiting_grams: int
     order_ids: tuple[UUID, ...]
@@ -140,16 +158,20 @@ async def enter_paid_orders(
     return int(entered[0]["orders"])
 
 
-async def due_bundles(connection: Connection, organisation_id: UUID) -> list[tuple[UUID, Mode]]:
-    """Bundles that pools of an organisation wait for, and in which mode."""
+async def due_bundles(connection: Connection, organisation_id: UUID) -> list[tuple[UUID, Mode, Restrictions]]:
+    """Bundles that pools of an organisation wait for, in which mode, and which of their credits."""
     rows = await connection.fetch(
         """
-        SELECT DISTINCT bundle_id, mode FROM pools WHERE organisation_id = $1 AND due_since IS NOT NULL
-         ORDER BY bundle_id, mode
+        SELECT DISTINCT bundle_id, mode, coalesce(terms -> 'restrictions', '{}') AS restrictions
+          FROM pools WHERE organisation_id = $1 AND due_since IS NOT NULL
+         ORDER BY bundle_id, mode, restrictions
         """,
         organisation_id,
     )
-    return [(row["bundle_id"], Mode(row["mode"])) for row in rows]
+    return [
+        (row["bundle_id"], Mode(row["mode"]), read_restrictions(from_jsonb(row["restrictions"])))
+        for row in rows
+    ]
 
 
 async def due_pools(
@@ -158,6 +180,7 @@ async def due_pools(
     *,
     bundle_id: UUID,
     mode: Mode,
+    restrictions: Restrictions,
     only: Sequence[UUID] | None,
     limit: int,
 ) -> list[DuePool]:
@@ -175,6 +198,7 @@ async def due_pools(
           FROM pools p
           JOIN accounts a ON a.organisation_id = p.organisation_id AND a.account_id = p.account_id
          WHERE p.organisation_id = $1 AND p.due_since IS NOT NULL AND p.bundle_id = $2 AND p.mode = $3
+           AND coalesce(p.terms -> 'restrictions', '{}') = $6
            AND CASE WHEN $4::uuid[] IS NULL THEN a.test_behaviour NOT IN ('by_hand', 'out_of_stock')
                     ELSE p.pool_id = ANY($4) END
          ORDER BY p.due_since, p.pool_id LIMIT $5
@@ -184,6 +208,7 @@ async def due_pools(
         mode.value,
         only,
         limit,
+        to_jsonb(restrictions_row(restrictions)),
     )
     pools = []
     for row in rows:
@@ -194,7 +219,13 @@ async def due_pools(
             gaps.append(Gap(row["covered_grams"], fresh))
         pools.append(
             DuePool(
-                row["pool_id"], row["account_id"], row["bundle_id"], row["beneficiary"], mode, tuple(gaps)
+                row["pool_id"],
+                row["account_id"],
+                row["bundle_id"],
+                row["beneficiary"],
+                mode,
+                tuple(gaps),
+                from_jsonb(row["terms"]),
             )
         )
     return pools
@@ -283,6 +314,7 @@ async def find_rests(
             row["account_id"],
             row["bundle_id"],
             row["beneficiary"],
+            read_restrictions(from_jsonb(row["terms"]).get("restrictions", {})),
             row["entered_grams"],
             row["entered_grams"] % GRAMS_PER_TONNE,
             tuple(row["order_ids"]),

@@ -10,7 +10,7 @@ from tonne.domain.accounts import Account, Mode
 from tonne.domain.orders import Order, OrderStatus
 from tonne.domain.progress import OrderPart, Part, Progress, Retirement
 from tonne.domain.retirement import RetirementState, format_serial
-from tonne.storage.database import Connection, Record
+from tonne.storage.database import Connection, Record, from_jsonb
 
 # Before these, nothing of an order is in any pool.
 UNDER_WAY = frozenset({OrderStatus.PAID, OrderStatus.RETIRING, OrderStatus.COMPLETE})
@@ -121,7 +121,7 @@ async def list_retirements(
 
 
 def _retirement(row: Record) -> Retirement:
-    prefix = row["serial_prefix"]
+    prefix, terms = row["serial_prefix"], from_jsonb(row["terms"])
     return Retirement(
         organisation_id=row["organisation_id"],
         account_id=row["account_id"],
@@ -149,4 +149,6 @@ def _retirement(row: Record) -> Retirement:
         registry_reference=row["registry_reference"],
         retired_on=row["retired_on"],
         reason=row["reason"],
+        beneficiary_country=terms.get("country"),
+        beneficiary_registration_number=terms.get("registration_number"),
     )

@@ -114,8 +114,8 @@ RETIREMENT_CHECKS = {
     "a retirement is for the account, bundle and beneficiary of its pool": """
         SELECT 'retirement ' || r.retirement_id
           FROM retirements r LEFT JOIN pools p USING (organisation_id, pool_id)
-         WHERE (r.account_id, r.bundle_id, r.beneficiary, r.mode)
-               IS DISTINCT FROM (p.account_id, p.bundle_id, p.beneficiary, p.mode)
+         WHERE (r.account_id, r.bundle_id, r.beneficiary, r.terms, r.mode)
+               IS DISTINCT FROM (p.account_id, p.bundle_id, p.beneficiary, p.terms, p.mode)
     """,
     "every status that an order has reached was told, once": """
         WITH told AS (

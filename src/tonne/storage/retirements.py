@@ -5,9 +5,10 @@ Whoever writes here holds the organisation's claim (`tonne.storage.pools.claim_o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -23,9 +24,9 @@ CHUNK_MAX = 1000
 
 _INSERT = """
     INSERT INTO retirements (organisation_id, retirement_id, account_id, pool_id, gram_first, tonnes, bundle_id,
-                             beneficiary, mode, project_id, lot_id, vintage_year, serial_prefix, serial_first,
-                             serial_last, registry, state, replaces_rejected, created_at)
-    SELECT organisation_id, retirement_id, account_id, pool_id, gram_first, tonnes, bundle_id, beneficiary, mode,
+                             beneficiary, terms, mode, project_id, lot_id, vintage_year, serial_prefix,
+                             serial_first, serial_last, registry, state, replaces_rejected, created_at)
+    SELECT organisation_id, retirement_id, account_id, pool_id, gram_first, tonnes, bundle_id, beneficiary, terms, mode,
            project_id, lot_id, vintage_year, serial_prefix, serial_first, serial_last, registry, 'pending',
            replaces_rejected, created_at
       FROM json_populate_recordset(NULL::retirements, $1)
@@ -141,6 +142,7 @@ class NewRetirement(msgspec.Struct, frozen=True):
     tonnes: int
     bundle_id: UUID
     beneficiary: str
+    terms: Mapping[str, Any]
     mode: str
     project_id: UUID
     lot_id: UUID

@@ -17,6 +17,7 @@ from tonne.application.proofs import ProofDesk
 from tonne.certificates.verifying import FILE_BYTES_MAX, Verdict
 from tonne.domain.accounts import Mode
 from tonne.domain.errors import TonneError, UnsupportedMediaType
+from tonne.domain.terms import hidden_on
 from tonne.domain.times import format_time
 from tonne.web.pages import HEADERS, page
 
@@ -32,7 +33,8 @@ async def show_proof(request: Asked, code: FromPath[str]) -> Response[Any]:
     """The facts about an order: a page, or JSON for who asks for it."""
     desk = _desk(request)
     account, order = await desk.find(code)
-    facts = certificate_body(await desk.facts(account, order))
+    hidden_until = hidden_on(order.terms, desk.now().date())
+    facts = certificate_body(await desk.facts(account, order), hidden_until=hidden_until)
     if _wants(request) == JSON:
         return _json(facts)
     return page("proof.html", facts=facts, is_test=order.mode is Mode.TEST)

@@ -39,6 +39,12 @@ from tonne.http.wire.common import (
     read_selection,
     read_value,
 )
+from tonne.http.wire.terms import (
+    BeneficiaryBody,
+    BeneficiaryOfOrder,
+    Guarded,
+    beneficiary_body,
+)
 
 NOT_UNDER_WAY = Progress()
 # Once an order is over, it makes no difference to it what is in stock.
@@ -58,7 +64,7 @@ BundleMasses = Annotated[
 ]
 
 
-class QuoteByMass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class QuoteByMass(Guarded, frozen=True, forbid_unknown_fields=True):
     """What to quote: either `mass`, with or without a bundle selection, or `bundle_masses`."""
 
     mass: MassBody | None = None
@@ -73,12 +79,12 @@ class QuoteByMass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             TonneError: neither or both of mass and bundle_masses, or as the parts of the request.
         """
         precision = self.quantity_trunc or MassUnit.G
+        terms = self.read_terms()
         if self.bundle_masses is None:
             if self.mass is None:
                 raise ValidationFailed.at("/mass", "is required, or bundle_masses instead of it")
-            return Purchase(
-                ByMass(self.mass.to_mass("/mass")), read_selection(self.bundle_selection), precision
-            )
+            wanted = ByMass(self.mass.to_mass("/mass"))
+            return Purchase(wanted, read_selection(self.bundle_selection), precision, terms)
         for name in ("mass", "bundle_selection"):
             if getattr(self, name) is not None:
                 raise ValidationFailed.at(
@@ -89,7 +95,7 @@ class QuoteByMass(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for position, part in enumerate(self.bundle_masses)
         )
         refuse_repeated([bundle_id for bundle_id, _ in masses], pointer="/bundle_masses")
-        return Purchase(ByBundleMasses(masses), precision=precision)
+        return Purchase(ByBundleMasses(masses), precision=precision, terms=terms)
 
 
 class CreateOrderByMass(QuoteByMass, frozen=True, forbid_unknown_fields=True):
@@ -97,9 +103,10 @@ class CreateOrderByMass(QuoteByMass, frozen=True, forbid_unknown_fields=True):
 
     idempotency_key: IdempotencyKey | None = None
     metadata: Metadata | None = None
+    beneficiary: BeneficiaryOfOrder = None
 
 
-class QuoteByValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class QuoteByValue(Guarded, frozen=True, forbid_unknown_fields=True):
     """What to quote: as much as `value` pays for, commission included."""
 
     value: Annotated[
@@ -114,7 +121,8 @@ class QuoteByValue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def to_purchase(self) -> Purchase:
         """Read the purchase."""
         wanted = ByValue(read_value(self.value, "/value"))
-        return Purchase(wanted, read_selection(self.bundle_selection), self.quantity_trunc or MassUnit.G)
+        selection = read_selection(self.bundle_selection)
+        return Purchase(wanted, selection, self.quantity_trunc or MassUnit.G, self.read_terms())
 
 
 class CreateOrderByValue(QuoteByValue, frozen=True, forbid_unknown_fields=True):
@@ -122,9 +130,10 @@ class CreateOrderByValue(QuoteByValue, frozen=True, forbid_unknown_fields=True):
 
     idempotency_key: IdempotencyKey | None = None
     metadata: Metadata | None = None
+    beneficiary: BeneficiaryOfOrder = None
 
 
-class QuoteByEstimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class QuoteByEstimate(Guarded, frozen=True, forbid_unknown_fields=True):
     """What to quote: the mass of an emission estimate."""
 
     estimate_id: Annotated[
@@ -145,7 +154,8 @@ class QuoteByEstimate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if estimate_id is None:
             raise EstimateNotFound(f"This account has no emission estimate {self.estimate_id!r}.")
         selection = read_selection(self.bundle_selection)
-        return Purchase(ByEstimate(estimate_id), selection, self.quantity_trunc or MassUnit.G)
+        precision = self.quantity_trunc or MassUnit.G
+        return Purchase(ByEstimate(estimate_id), selection, precision, self.read_terms())
 
 
 class CreateOrderByEstimate(QuoteByEstimate, frozen=True, forbid_unknown_fields=True):
@@ -153,6 +163,7 @@ class CreateOrderByEstimate(QuoteByEstimate, frozen=True, forbid_unknown_fields=
 
     idempotency_key: IdempotencyKey | None = None
     metadata: Metadata | None = None
+    beneficiary: BeneficiaryOfOrder = None
 
 
 CreateOrder = CreateOrderByMass | CreateOrderByValue | CreateOrderByEstimate
@@ -237,7 +248,14 @@ class OrderBody(msgspec.Struct, frozen=True):
     email: str | None
     account_id: Id
     mode: Annotated[str, Meta(description="`test` or `live`.", extra_json_schema={"enum": ["live", "test"]})]
-    beneficiary: Annotated[str | None, Meta(description="For whom credits are retired.")]
+    beneficiary: Annotated[
+        BeneficiaryBody | None,
+        Meta(description="For whom credits are retired; null: in the name of the account."),
+    ]
+    max_unit_price: Annotated[UnitPrice | None, Meta(description="What the order asked for; else null.")]
+    min_vintage_year: int | None
+    excluded_countries: list[str]
+    excluded_projects: list[str]
     status_history: Annotated[list[StatusReached], Meta(description="Oldest first.")]
     retire_by: Annotated[
         Time | None, Meta(description="When a paid order should be retired at the latest; null before.")
@@ -269,6 +287,7 @@ def order_body(
     is_complete = order.status is OrderStatus.COMPLETE
     waits_for = waiting_for(order, progress)
     by = retire_by(order)
+    restrictions = order.terms.restrictions
     return OrderBody(
         id=str(order.order_id),
         idempotency_key=order.idempotency_key,
@@ -301,7 +320,11 @@ def order_body(
         email=None,
         account_id=str(order.account_id),
         mode=order.mode.value,
-        beneficiary=order.beneficiary,
+        beneficiary=beneficiary_body(order),
+        max_unit_price=None if order.terms.max_unit_price is None else plain(order.terms.max_unit_price),
+        min_vintage_year=restrictions.min_vintage_year,
+        excluded_countries=list(restrictions.excluded_countries),
+        excluded_projects=[str(project_id) for project_id in restrictions.excluded_projects],
         status_history=[StatusReached(status, format_time(at)) for status, at in order.history],
         retire_by=None if by is None else format_time(by),
         waiting_for=waits_for,

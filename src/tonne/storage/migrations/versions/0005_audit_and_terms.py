@@ -41,10 +41,13 @@ INSERT INTO catalogue_state (version) VALUES (0);
 ALTER TABLE bundles
     ADD COLUMN on_shortage text NOT NULL DEFAULT 'accept' CHECK (on_shortage IN ('accept', 'reject'));
 -- Grams of a bundle that live orders were promised and no lot covers yet. Kept for bundles that refuse what stock does
--- not cover, and for those that share projects with them.
+-- not cover, and for those that share projects with them. The row without restrictions is always there: who promises
+-- something locks it first.
 CREATE TABLE bundle_commitments (
-    bundle_id           uuid PRIMARY KEY REFERENCES bundles,
-    committed_grams     bigint NOT NULL CHECK (committed_grams >= 0)
+    bundle_id           uuid NOT NULL REFERENCES bundles,
+    restrictions        jsonb NOT NULL DEFAULT '{}',
+    committed_grams      bigint NOT NULL CHECK (committed_grams >= 0),
+    PRIMARY KEY (bundle_id, restrictions)
 );
 """
 
