@@ -105,6 +105,13 @@ def test_a_balance_is_topped_up_refunded_and_shown(tonne, service):
     assert "479.50" in tonne("accounts", "balance", account).output
 
 
+@pytest.mark.parametrize("reference", ["", "  ", "x" * 201, "a\nb", "\udcff"])
+def test_a_reference_that_is_none_is_refused(tonne, service, reference):
+    account = str(service.key("USD", Mode.LIVE).account.account_id)
+    said = tonne("accounts", "top-up", account, "5.00", "--reference", reference, status=1).output
+    assert "printable characters" in said
+
+
 def test_a_reference_is_recorded_once_and_for_one_amount(tonne, service):
     account = str(open_payer(service).account.account_id)
     for command, balance in (("top-up", "5.00"), ("refund", "0.00")):

@@ -270,3 +270,65 @@ def test_live_orders_are_not_moved_by_hand(service, refusal):
 
 def test_the_address_of_the_public_page_is_made_of_letters_and_digits_only(complete):
     assert re.fullmatch(r"https?://[^/]+/proof/[0-9A-Za-z_-]{64}", complete["public_certificate_url"])
+
+
+def test_a_test_certificate_is_valid_and_plainly_a_test(service, api, complete):
+    pdf = api.get(f"/orders/{complete['id']}/certificate").content
+    headers = {"Content-Type": "application/pdf"}
+    url = f"{service.base_url}/proof/check"
+    told = httpx.post(url, content=pdf, headers=headers, trust_env=False).json()
+    assert (told["valid"], told["mode"]) == (True, "test")
+    page = httpx.post(url, content=pdf, headers=headers | {"Accept": "text/html"}, trust_env=False)
+    assert "TEST: nothing was retired" in page.text
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        b'--a\r\nContent-Type: text/plain; charset=nope\r\nContent-Disposition: form-data; name="x"\r\n\r\nx\r\n--a--\r\n',
+        b"--a\r\nContent-Disposition: form-data\r\n\r\nx\r\n--a--\r\n",
+        b"--a",
+        b"",
+    ],
+)
+def test_a_form_that_is_none_is_refused(service, form):
+    headers = {"Content-Type": "multipart/form-data; boundary=a"}
+    answer = httpx.post(f"{service.base_url}/proof/check", content=form, headers=headers, trust_env=False)
+    assert answer.status_code in (400, 415)
+    assert set(answer.json()) >= {
+        "error",
+        "errors",
+        "type",
+        "title",
+        "status",
+        "detail",
+        "instance",
+        "violations",
+    }
+
+
+def test_a_refusal_of_a_page_is_in_the_one_error_body(service, refusal):
+    url = f"{service.base_url}/proof/check"
+    answer = httpx.post(
+        url, content=b"x" * 20_020_000, headers={"Content-Type": "application/pdf"}, trust_env=False
+    )
+    assert answer.status_code == 413
+    assert answer.json()["error"]["error_code"] == "payload_too_large"
+    page = httpx.post(
+        url, content=b"x", headers={"Content-Type": "text/plain", "Accept": "text/html"}, trust_env=False
+    )
+    assert page.status_code == 415
+    assert "address copied whole" not in page.text
+
+
+def test_what_is_not_wanted_is_not_sent(api, complete):
+    url = f"/orders/{complete['id']}/certificate"
+    for accept in ("application/json;q=0, application/pdf", "application/json;q=0", "*/*"):
+        assert api.get(url, headers={"Accept": accept}).headers["content-type"] == "application/pdf"
+    for accept in ("application/json", "application/pdf;q=0.1, application/json"):
+        assert api.get(url, headers={"Accept": accept}).headers["content-type"] == "application/json"
+
+
+def test_only_public_pages_are_for_search_engines(complete):
+    page = httpx.get(complete["public_certificate_url"], trust_env=False)
+    assert page.headers["x-robots-tag"] == "noindex"

@@ -20,6 +20,8 @@ from tonne.storage.balances import change_balances, lock_balances
 from tonne.storage.database import Connection, Pool
 from tonne.storage.ledger import find_payment_minor, record_payment, sum_places
 
+REFERENCE_LENGTH_MAX = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Balance:
@@ -198,6 +200,12 @@ def _transfer(
     amount: Decimal,
     reference: str | None,
 ) -> Transfer:
+    if reference is not None and (
+        not reference.isprintable() or not 0 < len(reference.strip()) <= REFERENCE_LENGTH_MAX
+    ):
+        raise ValidationFailed.at(
+            "/reference", f"must have 1 to {REFERENCE_LENGTH_MAX} printable characters; leave it out for none"
+        )
     currency = account.currency
     amount_minor = currency.exact_minor_from(amount)
     if amount_minor is None or not 0 < amount <= VALUE_MAX:

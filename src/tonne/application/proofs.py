@@ -13,7 +13,7 @@ from tonne.certificates.languages import Language
 from tonne.certificates.rendering import render_certificate
 from tonne.certificates.signing import Signer, create_signer, load_signer, sign_certificate
 from tonne.certificates.verifying import Verdict, check_certificate_file
-from tonne.domain.accounts import Account
+from tonne.domain.accounts import Account, Mode
 from tonne.domain.certificate import Certificate, CertifiedRetirement
 from tonne.domain.errors import NotFound
 from tonne.domain.orders import Order, OrderStatus
@@ -169,7 +169,8 @@ class ProofDesk:
 
 def _make_pdf(certificate: Certificate, language: Language, signer: Signer) -> bytes:
     pdf = render_certificate(certificate, language=language)
-    return sign_certificate(pdf, signer, at=certificate.completed_at)
+    at = max(certificate.completed_at, signer.valid_from)
+    return sign_certificate(pdf, signer, at=at, is_test=certificate.mode is Mode.TEST)
 
 
 def _certificate(account: Account, order: Order, parts: list[OrderPart], links: Links) -> Certificate:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
+
 from tonne.application.identifiers import new_id
 from tonne.domain.events import EventType
 from tonne.domain.mass import GRAMS_PER_TONNE
@@ -22,6 +24,9 @@ from tonne.storage.retirements import (
     reject,
     tell_allocations,
 )
+
+# Organisations that share lots may meet in the middle of two of them; one of the two goes on at once.
+DECIDING_TRIES_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,17 @@ async def record_answers(
 
     Repeating an answer, or giving another one later, changes nothing: what is decided is decided.
     """
+    for _ in range(DECIDING_TRIES_MAX - 1):
+        try:
+            return await _record_answers(pool, organisation_id, answers, at=at)
+        except asyncpg.DeadlockDetectedError:
+            continue
+    return await _record_answers(pool, organisation_id, answers, at=at)
+
+
+async def _record_answers(
+    pool: Pool, organisation_id: UUID, answers: Mapping[UUID, RegistryAnswer], *, at: datetime
+) -> Recorded:
     async with pool.acquire(timeout=30) as connection, connection.transaction():
         # One at a time: two halves of an order that are confirmed at once must see each other.
         await claim_organisation(connection, organisation_id, wait=True)

@@ -1,7 +1,8 @@
 """From paid to retired, step by step: pool paid orders, cover pools with credits, file what can be filed by itself.
 
 Each step is a transaction of its own, complete or not there at all; whoever comes next goes on where the last one
-stopped. A step that another is doing for the same organisation is left to that other.
+stopped. A step that another is doing for the same organisation is left to that other,
+unless one is to `wait`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
+import asyncpg
+
 from tonne.application.identifiers import new_id
 from tonne.application.record_answers import record_answers
 from tonne.application.registries import Registry
@@ -19,7 +22,6 @@ from tonne.domain.accounts import Mode
 from tonne.domain.events import EventType
 from tonne.domain.mass import GRAMS_PER_TONNE
 from tonne.domain.retirement import Cover, Gap, LotStock, RetirementPolicy, cover_gaps, plan_takes, without
-from tonne.domain.terms import Restrictions
 from tonne.storage.changes import announce_change
 from tonne.storage.commitments import commit_pools, lock_commitments
 from tonne.storage.database import Connection, Pool
@@ -32,6 +34,7 @@ from tonne.storage.lots import (
     take_from_lots,
 )
 from tonne.storage.pools import (
+    DueBundle,
     DuePool,
     claim_organisation,
     due_bundles,
@@ -58,34 +61,40 @@ ANSWER_WITHIN = timedelta(seconds=10)
 
 
 async def pool_paid_orders(
-    pool: Pool, organisation_id: UUID, *, only: Sequence[UUID] | None = None, at: datetime
+    pool: Pool,
+    organisation_id: UUID,
+    *,
+    only: Sequence[UUID] | None = None,
+    wait: bool = False,
+    at: datetime,
 ) -> int:
     """Put an organisation's paid orders into their pools; returns how many, at most 10,000 at a time."""
     async with pool.acquire(timeout=30) as connection, connection.transaction():
-        if not await claim_organisation(connection, organisation_id, wait=only is not None):
+        if not await claim_organisation(connection, organisation_id, wait=wait or only is not None):
             return 0
         return await enter_paid_orders(connection, organisation_id, only=only, limit=ORDERS_AT_ONCE, at=at)
 
 
 async def cover_pools(
-    pool: Pool, organisation_id: UUID, *, only: Sequence[UUID] | None = None, at: datetime
+    pool: Pool,
+    organisation_id: UUID,
+    *,
+    only: Sequence[UUID] | None = None,
+    wait: bool = False,
+    at: datetime,
 ) -> int:
     """Take credits for every whole tonne that waits and is in stock; returns how many retirements that makes.
 
     Each of them is pending, with its serial numbers and its orders' parts. What is out of stock waits.
     """
-    for attempt in range(1, PLANS_MAX + 1):
-        try:
-            async with pool.acquire(timeout=30) as connection, connection.transaction():
-                if not await claim_organisation(connection, organisation_id, wait=only is not None):
-                    return 0
-                return await _cover_pools(connection, organisation_id, only, at)
-        except LotChanged:
-            # Another organisation took from the same lot.
-            if attempt == PLANS_MAX:
-                return 0
-            await asyncio.sleep(0.01 * attempt)
-    raise AssertionError
+    async with pool.acquire(timeout=30) as connection:
+        due = await due_bundles(connection, organisation_id)
+    made = 0
+    for bundle in due:
+        if made >= RETIREMENTS_AT_ONCE:
+            break
+        made += await _cover_bundle(pool, organisation_id, bundle, only=only, wait=wait, at=at)
+    return made
 
 
 async def file_retirements(
@@ -94,6 +103,7 @@ async def file_retirements(
     registry: Registry,
     *,
     only: Sequence[UUID] | None = None,
+    wait: bool = False,
     at: datetime,
 ) -> int:
     """Submit pending retirements to the simulated registry and record its answers; returns how many were decided.
@@ -101,7 +111,7 @@ async def file_retirements(
     What was submitted and never answered (the service ended in between) is looked up, not submitted again.
     """
     async with pool.acquire(timeout=30) as connection, connection.transaction():
-        if not await claim_organisation(connection, organisation_id, wait=only is not None):
+        if not await claim_organisation(connection, organisation_id, wait=wait or only is not None):
             return 0
         filed = await submit_simulated(
             connection, organisation_id, only=only, limit=RETIREMENTS_AT_ONCE, at=at
@@ -116,68 +126,76 @@ async def file_retirements(
     return len(recorded.confirmed) + len(recorded.rejected) + len(recorded.unknown)
 
 
-async def _cover_pools(
-    connection: Connection, organisation_id: UUID, only: Sequence[UUID] | None, at: datetime
+async def _cover_bundle(
+    pool: Pool,
+    organisation_id: UUID,
+    due: DueBundle,
+    *,
+    only: Sequence[UUID] | None,
+    wait: bool,
+    at: datetime,
 ) -> int:
-    bundles = await due_bundles(connection, organisation_id)
-    # Before any lot or order: what is covered is not promised any more.
-    await lock_commitments(connection, {bundle_id for bundle_id, mode, _ in bundles if mode is Mode.LIVE})
-    policies = await load_policies(connection, [bundle_id for bundle_id, _, _ in bundles])
-    retirements: list[NewRetirement] = []
-    for bundle_id, mode, restrictions in bundles:
-        if len(retirements) >= RETIREMENTS_AT_ONCE:
-            break
-        policy = policies[bundle_id]
-        stock = await _load_stock(connection, bundle_id, mode, policy, restrictions, at=at)
-        if not stock:
-            continue
-        pools = await due_pools(
-            connection,
-            organisation_id,
-            bundle_id=bundle_id,
-            mode=mode,
-            restrictions=restrictions,
-            only=only,
-            limit=POOLS_AT_ONCE,
-        )
-        covers = _plan(pools, stock, policy)
-        if not covers:
-            continue
-        # Taken bundle by bundle, so that the next bundle's stock is read after this one's takes.
-        await take_from_lots(connection, [cover.take for _, cover in covers])
-        await mark_covered(
-            connection,
-            organisation_id,
-            [
-                (pool.pool_id, Gap(cover.gram_first, cover.take.tonnes, was_covered=cover.was_covered))
-                for pool, cover in covers
-            ],
-        )
-        retirements += [_new_retirement(organisation_id, pool, cover, at) for pool, cover in covers]
-    if retirements:
-        await commit_pools(
-            connection, organisation_id, [(r.pool_id, -r.tonnes * GRAMS_PER_TONNE) for r in retirements]
-        )
-        await _store(connection, organisation_id, retirements, at)
-    return len(retirements)
+    """Cover a bundle's pools in a transaction of its own: lots are locked once in it, in the order of their ids."""
+    for attempt in range(1, PLANS_MAX + 1):
+        try:
+            async with pool.acquire(timeout=30) as connection, connection.transaction():
+                if not await claim_organisation(connection, organisation_id, wait=wait or only is not None):
+                    return 0
+                return await _cover(connection, organisation_id, due, only=only, at=at)
+        except (LotChanged, asyncpg.DeadlockDetectedError):
+            # Another organisation takes from the same lots.
+            await asyncio.sleep(0.01 * attempt)
+    return 0
+
+
+async def _cover(
+    connection: Connection,
+    organisation_id: UUID,
+    due: DueBundle,
+    *,
+    only: Sequence[UUID] | None,
+    at: datetime,
+) -> int:
+    if due.mode is Mode.LIVE:
+        # Before any lot or order: what is covered is not promised any more.
+        await lock_commitments(connection, [due.bundle_id])
+    policy = (await load_policies(connection, [due.bundle_id]))[due.bundle_id]
+    stock = await _load_stock(connection, due, policy, at=at)
+    if not stock:
+        return 0
+    pools = await due_pools(connection, organisation_id, due, only=only, limit=POOLS_AT_ONCE)
+    covers = _plan(pools, stock, policy)
+    if not covers:
+        return 0
+    await take_from_lots(connection, [cover.take for _, cover in covers])
+    gaps = [
+        (pool.pool_id, Gap(cover.gram_first, cover.take.tonnes, was_covered=cover.was_covered))
+        for pool, cover in covers
+    ]
+    await mark_covered(connection, organisation_id, gaps)
+    await commit_pools(
+        connection, organisation_id, [(pool_id, -gap.tonnes * GRAMS_PER_TONNE) for pool_id, gap in gaps]
+    )
+    await _store(
+        connection,
+        organisation_id,
+        [_new_retirement(organisation_id, pool, cover, at) for pool, cover in covers],
+        at,
+    )
+    return len(covers)
 
 
 async def _load_stock(
-    connection: Connection,
-    bundle_id: UUID,
-    mode: Mode,
-    policy: RetirementPolicy,
-    restrictions: Restrictions,
-    *,
-    at: datetime,
+    connection: Connection, due: DueBundle, policy: RetirementPolicy, *, at: datetime
 ) -> list[LotStock]:
-    load = partial(load_stock, connection, bundle_id, mode=mode, policy=policy, restrictions=restrictions)
+    load = partial(
+        load_stock, connection, due.bundle_id, mode=due.mode, policy=policy, restrictions=due.restrictions
+    )
     stock = await load()
-    if not stock and mode is Mode.TEST:
-        new_ids = [new_id() for _ in range(await count_projects(connection, bundle_id))]
-        await ensure_test_lots(
-            connection, bundle_id, new_ids=new_ids, vintage_year_min=restrictions.min_vintage_year, at=at
-        )
+    if not stock and due.mode is Mode.TEST:
+        new_ids = [new_id() for _ in range(await count_projects(connection, due.bundle_id))]
+        oldest = due.restrictions.min_vintage_year
+        await ensure_test_lots(connection, due.bundle_id, new_ids=new_ids, vintage_year_min=oldest, at=at)
         stock = await load()
     return stock
 

@@ -24,18 +24,26 @@ STEPS_MAX = 100
 log = structlog.get_logger(__name__)
 
 
-async def retire_all(pool: Pool, now: Callable[[], datetime], registry: Registry | None = None) -> int:
-    """Carry out what can be carried out now, for every organisation; returns how many steps did something."""
+async def retire_all(
+    pool: Pool, now: Callable[[], datetime], registry: Registry | None = None, *, wait: bool = False
+) -> int:
+    """Carry out what can be carried out now, for every organisation; returns how many steps did something.
+
+    What another is doing is left to that other, or waited for.
+    """
     chosen = registry or SimulatedRegistry()
     async with pool.acquire(timeout=30) as connection:
         organisations = await organisations_with_work(connection)
     done = 0
     for organisation_id in organisations:
         try:
-            done += await _retire_for(pool, organisation_id, now, chosen)
+            done += await _retire_for(pool, organisation_id, now, chosen, wait=wait)
         except TRANSIENT as error:
             # The others go on; what was left undone here is found again.
             log.warning("work_interrupted", organisation_id=str(organisation_id), error=repr(error))
+        except Exception:
+            # One organisation's trouble is not the others'.
+            log.exception("work_failed", organisation_id=str(organisation_id))
     return done
 
 
@@ -52,13 +60,13 @@ async def working(pool: Pool, now: Callable[[], datetime]) -> AsyncIterator[None
 
 
 async def _retire_for(
-    pool: Pool, organisation_id: UUID, now: Callable[[], datetime], registry: Registry
+    pool: Pool, organisation_id: UUID, now: Callable[[], datetime], registry: Registry, *, wait: bool
 ) -> int:
     done = 0
     for _ in range(STEPS_MAX):
-        worked = await pool_paid_orders(pool, organisation_id, at=now())
-        worked += await cover_pools(pool, organisation_id, at=now())
-        worked += await file_retirements(pool, organisation_id, registry, at=now())
+        worked = await pool_paid_orders(pool, organisation_id, wait=wait, at=now())
+        worked += await cover_pools(pool, organisation_id, wait=wait, at=now())
+        worked += await file_retirements(pool, organisation_id, registry, wait=wait, at=now())
         if not worked:
             break
         done += 1

@@ -40,6 +40,8 @@ _VALID_FOR = timedelta(days=30 * 365 + 8)
 _NAME_MAX = 64
 _SIGNER_FILE = "certificate-signer.pem"
 _FIELD_NAME = "Certificate"
+# Letters only: they stand in the file as they are.
+TEST_REASON = "TEST"
 
 
 class SignerNotUsable(ValueError):
@@ -57,6 +59,11 @@ class Signer:
     def name(self) -> str:
         """The subject's common name."""
         return common_name(self.certificate)
+
+    @property
+    def valid_from(self) -> datetime:
+        """When its certificate begins to be valid: nothing is signed before."""
+        return x509.load_der_x509_certificate(self.certificate).not_valid_before_utc
 
 
 def common_name(certificate: bytes) -> str:
@@ -170,10 +177,10 @@ def _signing_only() -> x509.KeyUsage:
 # --- Signing a file ---
 
 
-def sign_certificate(pdf: bytes, signer: Signer, *, at: datetime) -> bytes:
+def sign_certificate(pdf: bytes, signer: Signer, *, at: datetime, is_test: bool = False) -> bytes:
     """Append a certification signature dated `at` (to the second) to a PDF that has none.
 
-    The same file, signer and time give the same bytes. It changes nothing that PDF/A-3 or PDF/UA-1 ask for.
+    That of a test says so (`TEST_REASON`), so that nobody takes a valid one for proof. The same file, signer and time give the same bytes. It changes nothing that PDF/A-3 or PDF/UA-1 ask for.
     """
     at = at.astimezone(UTC).replace(microsecond=0)
     writer = _Writer(io.BytesIO(pdf), at)
@@ -184,6 +191,7 @@ def sign_certificate(pdf: bytes, signer: Signer, *, at: datetime) -> bytes:
         certify=True,
         docmdp_permissions=MDPPerm.NO_CHANGES,
         name=signer.name,
+        reason=TEST_REASON if is_test else None,
     )
     # Outside the page, so that it needs no picture and no place in the reading order.
     place = SigFieldSpec(_FIELD_NAME, invis_sig_settings=InvisSigSettings(box_out_of_bounds=True))

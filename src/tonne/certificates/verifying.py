@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from tonne.certificates.signature_form import cms_signature, signed_attributes
-from tonne.certificates.signing import common_name
+from tonne.certificates.signing import TEST_REASON, common_name
 
 # A certificate of a thousand retirements with a large logo has some 5 MB.
 FILE_BYTES_MAX = 20 * 10**6
@@ -28,13 +28,15 @@ _EXPLAINED_DIGITS_MAX = 200_000
 _BYTE_RANGE = re.compile(rb"/ByteRange ?\[ ?(\d{1,10}) (\d{1,10}) (\d{1,10}) (\d{1,10}) ?\]")
 # The writer escapes the colon.
 _SIGNED_ON = re.compile(rb"/M \(D(?::|\\072)(\d{14})Z\)")
+_TEST_REASON = re.compile(rb"/Reason \(" + TEST_REASON.encode("ascii") + rb"\)")
 _HEX = re.compile(rb"[0-9A-F]*")
 
 
 class FindingCode(StrEnum):
-    """What can be found; all but `VALID` make a file invalid."""
+    """What can be found; all but `VALID` and `TEST` make a file invalid."""
 
     VALID = "valid"
+    TEST = "test"
     TOO_LARGE = "too_large"
     NOT_A_PDF = "not_a_pdf"
     NOT_SIGNED = "not_signed"
@@ -48,6 +50,7 @@ class FindingCode(StrEnum):
 
 _MESSAGES = {
     FindingCode.VALID: "The file is exactly as it was signed.",
+    FindingCode.TEST: "TEST: nothing was retired. The certificate is one of the sandbox, and proves nothing.",
     FindingCode.TOO_LARGE: f"The file is larger than {FILE_BYTES_MAX // 10**6} MB. Our certificates are not.",
     FindingCode.NOT_A_PDF: "The file is not a PDF.",
     FindingCode.NOT_SIGNED: "The file has no signature.",
@@ -70,9 +73,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The outcome. `signed_at` (UTC) and `signer_name` are known for a valid signature only.
+    """The outcome. `signed_at` (UTC), `signer_name` and `is_test` are known for a valid signature only.
 
-    `sha256` is the hash of the whole file, in lower-case hexadecimal digits.
+    `is_test`: nothing was retired, the certificate is one of the sandbox. `sha256` is the hash of the whole file, in lower-case hexadecimal digits.
     """
 
     valid: bool
@@ -80,6 +83,7 @@ class Verdict:
     signed_at: datetime | None
     signer_name: str | None
     sha256: str
+    is_test: bool = False
 
 
 class _Wrong(Exception):
@@ -110,23 +114,31 @@ def check_certificate_file(
     """
     digest = hashlib.sha256(pdf)
     try:
-        signer, signed_at = _signer_of(pdf, trusted)
+        signer, signed_at, is_test = _signer_of(pdf, trusted)
     except _Wrong as wrong:
-        return _verdict([wrong.code], None, None, digest.hexdigest())
+        return Verdict(False, (_finding(wrong.code),), None, None, digest.hexdigest())
     is_known = known is None or known(digest.digest())
-    code = FindingCode.VALID if is_known else FindingCode.UNKNOWN_FILE
-    return _verdict([code], signed_at, common_name(signer), digest.hexdigest())
+    findings = [_finding(FindingCode.VALID if is_known else FindingCode.UNKNOWN_FILE)]
+    if is_known and is_test:
+        findings.append(_finding(FindingCode.TEST))
+    return Verdict(
+        is_known, tuple(findings), signed_at, common_name(signer), digest.hexdigest(), is_test=is_test
+    )
 
 
-def _verdict(
-    codes: Sequence[FindingCode], signed_at: datetime | None, signer_name: str | None, sha256: str
-) -> Verdict:
-    findings = tuple(Finding(code, _MESSAGES[code]) for code in codes)
-    return Verdict(list(codes) == [FindingCode.VALID], findings, signed_at, signer_name, sha256)
+def mode_of(verdict: Verdict) -> str | None:
+    """`live` or `test`, for programs; None where the file is not valid."""
+    if not verdict.valid:
+        return None
+    return "test" if verdict.is_test else "live"
 
 
-def _signer_of(pdf: bytes, trusted: Sequence[bytes]) -> tuple[bytes, datetime | None]:
-    """The certificate whose owner signed exactly this file, and when by the owner's clock."""
+def _finding(code: FindingCode) -> Finding:
+    return Finding(code, _MESSAGES[code])
+
+
+def _signer_of(pdf: bytes, trusted: Sequence[bytes]) -> tuple[bytes, datetime | None, bool]:
+    """The certificate whose owner signed exactly this file, when by the owner's clock, and whether as a test."""
     if len(pdf) > FILE_BYTES_MAX:
         raise _Wrong(FindingCode.TOO_LARGE)
     if not pdf.startswith(b"%PDF-"):
@@ -136,7 +148,9 @@ def _signer_of(pdf: bytes, trusted: Sequence[bytes]) -> tuple[bytes, datetime | 
     contents = pdf[hole.start + 1 : hole.end - 1]
     for certificate in trusted:
         if _is_signed_by(certificate, digest, contents):
-            return certificate, _signing_time(pdf[hole.end :])
+            # What follows the hole is the signature's own; whatever a name or a picture says stands before it.
+            rest = pdf[hole.end :]
+            return certificate, _signing_time(rest), _TEST_REASON.search(rest) is not None
     raise _Wrong(_why_not_signed(contents, digest, trusted))
 
 

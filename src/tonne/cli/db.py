@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from tonne.application.beneficiary_names import read_beneficiary_name
 from tonne.application.identifiers import utc_now
 from tonne.application.open_accounts import NewKey, create_key, open_account_pair, open_organisation
-from tonne.certificates.fonts import unprintable_characters
 from tonne.cli.session import (
     console,
     database,
@@ -20,6 +20,7 @@ from tonne.cli.session import (
     refuse_newer_schema,
     settings_with,
 )
+from tonne.domain.errors import ValidationFailed
 from tonne.storage.currencies import find_currency
 from tonne.storage.database import Connection
 from tonne.storage.schema import upgrade_schema
@@ -73,12 +74,12 @@ def init(
         chosen = find_currency(currency.upper())
     except KeyError:
         raise click.BadParameter(f"{currency} is no ISO 4217 currency", param_hint="--currency") from None
-    _refuse_unprintable(organisation, "--organisation")
-    _refuse_unprintable(beneficiary, "--beneficiary")
+    organisation = _read_name(organisation, "--organisation")
+    beneficiary = _read_name(beneficiary, "--beneficiary")
     settings = settings_with(data_dir=data_dir, database_url=database_url)
 
     async def open_all(connection: Connection) -> list[NewKey]:
-        if not organisation:
+        if organisation is None:
             return []
         at = utc_now()
         async with connection.transaction():
@@ -103,13 +104,14 @@ def init(
         console.print("Open an organisation next: tonne init --organisation NAME --currency USD")
 
 
-def _refuse_unprintable(name: str | None, option: str) -> None:
-    """Refuse a name that certificates could not show: better when it is set than when it is to be framed."""
-    missing = unprintable_characters(name or "")
-    if missing:
-        shown = ", ".join(f"U+{ord(character):04X}" for character in missing[:5])
-        msg = f"certificates can't print {shown}: write the name in other characters"
-        raise click.BadParameter(msg, param_hint=option)
+def _read_name(text: str | None, option: str) -> str | None:
+    """Read a name that certificates are to show: better refused when it is set than when it is to be framed."""
+    if text is None:
+        return None
+    try:
+        return read_beneficiary_name(text, "")
+    except ValidationFailed as error:
+        raise click.BadParameter(error.message, param_hint=option) from None
 
 
 def new_key_facts(key: NewKey) -> dict[str, str]:

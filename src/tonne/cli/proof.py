@@ -10,7 +10,7 @@ import click
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tonne.certificates.verifying import FILE_BYTES_MAX, Verdict, check_certificate_file
+from tonne.certificates.verifying import FILE_BYTES_MAX, Verdict, check_certificate_file, mode_of
 from tonne.cli.session import (
     console,
     database_options,
@@ -106,9 +106,12 @@ def _say(verdict: Verdict, *, as_json: bool) -> None:
     if as_json:
         findings = [{"code": finding.code.value, "message": finding.message} for finding in verdict.findings]
         facts = {"signed_at": signed_at, "signer_name": verdict.signer_name, "sha256": verdict.sha256}
-        print_json({"valid": verdict.valid, "findings": findings, **facts})
+        print_json({"valid": verdict.valid, "mode": mode_of(verdict), "findings": findings, **facts})
         return
-    console.print("[green]valid[/]" if verdict.valid else "[red]not valid[/]")
+    if verdict.is_test:
+        console.print("[yellow]TEST, nothing was retired[/]" if verdict.valid else "[red]not valid[/]")
+    else:
+        console.print("[green]valid[/]" if verdict.valid else "[red]not valid[/]")
     for finding in verdict.findings:
         console.print(f"  {finding.message}", markup=False)
     if verdict.valid:

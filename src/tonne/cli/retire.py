@@ -57,6 +57,9 @@ def retire(
     The service does so by itself every second. Orders fill whole tonnes together with others of the same account and
     beneficiary; --top-up fills the last one, so that the orders waiting in it complete.
     """
+    if account_id is not None and as_json and not (dry_run or yes):
+        msg = "With --json nobody is asked: say --yes to fill, or --dry-run to see what would be filled."
+        raise click.UsageError(msg)
     settings = settings_with(data_dir=data_dir, database_url=database_url)
     filled: list[PoolRest] = []
     if account_id is not None:
@@ -67,15 +70,18 @@ def retire(
             if as_json:
                 print_json({"dry_run": True, "pools": [_facts(rest) for rest in rests]})
             return
-        if rests and not yes and not as_json:
+        if rests and not yes:
             click.confirm("Fill these with tonnes of your own?", abort=True)
         filled = with_pool(
             settings, lambda pool: fill_pools(pool, account, shown=rests, at=utc_now(), actor=actor())
         )
+        if len(filled) < len(rests) and not as_json:
+            left = len(rests) - len(filled)
+            console.print(f"{left} of these changed meanwhile and were left as they are: look again.")
     elif dry_run:
         msg = "--dry-run shows what --top-up would fill: name an account with it."
         raise click.UsageError(msg)
-    steps = with_pool(settings, lambda pool: retire_all(pool, utc_now))
+    steps = with_pool(settings, lambda pool: retire_all(pool, utc_now, wait=True))
     if as_json:
         print_json({"dry_run": False, "pools": [_facts(rest) for rest in filled], "steps": steps})
     else:

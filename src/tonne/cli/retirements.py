@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -11,15 +12,15 @@ from uuid import UUID
 import click
 
 from tonne.application.identifiers import utc_now
-from tonne.application.worklist import (
+from tonne.application.registry_answers import (
+    Answers,
     AnswersRefused,
-    format_worklist,
     give_answers,
-    hand_out,
     read_answers,
     read_confirmation,
-    release_rejected,
+    read_reason,
 )
+from tonne.application.worklist import format_worklist, hand_out, release_rejected
 from tonne.cli.session import (
     actor,
     console,
@@ -32,8 +33,8 @@ from tonne.cli.session import (
 )
 from tonne.domain.accounts import Mode
 from tonne.domain.progress import Retirement
-from tonne.domain.retirement import RegistryAnswer, Rejected, RetirementState, Unknown
-from tonne.storage.accounts import load_directory
+from tonne.domain.retirement import Rejected, RetirementState, Unknown
+from tonne.storage.accounts import list_organisation_ids
 from tonne.storage.database import Pool
 from tonne.storage.progress import RetirementFilter, list_retirements
 
@@ -119,18 +120,24 @@ def export(
 
     Retirements of unknown outcome are never on it: look them up at the registry, then confirm or reject them.
     """
-    states = [RetirementState.PENDING, *([RetirementState.SUBMITTED] if again else [])]
-    wanted = RetirementFilter(states=states, account_id=account_id, mode=Mode.LIVE)
-
-    async def work(pool: Pool) -> list[Retirement]:
-        found = await _list(pool, wanted)
-        # Written before it counts as handed out: a list that got lost is written again.
+    if dry_run:
+        states = [RetirementState.PENDING, *([RetirementState.SUBMITTED] if again else [])]
+        wanted = RetirementFilter(states=states, account_id=account_id, mode=Mode.LIVE)
+        found = _run(data_dir, database_url, lambda pool: _list(pool, wanted))
         _write(output, format_worklist(found))
-        if not dry_run:
-            await hand_out(pool, found, at=utc_now(), actor=actor())
-        return found
-
-    found = _run(data_dir, database_url, work)
+    else:
+        # A file is whole on the disk before its list counts as handed out. What is printed comes after, since whoever
+        # reads it may take their time; where that is lost, --again prints it anew.
+        keep = _keeper(output)
+        found = _run(
+            data_dir,
+            database_url,
+            lambda pool: hand_out(
+                pool, keep, account_id=account_id, again=again, at=utc_now(), actor=actor()
+            ),
+        )
+        if output is None:
+            _write(None, format_worklist(found))
     if output is not None:
         tonnes = sum(r.tonnes for r in found)
         console.print(f"{len(found)} retirements, {tonnes} tonnes, are in {output}.")
@@ -183,8 +190,8 @@ def reject(
     as_json: bool,
 ) -> None:
     """Record that a registry retired nothing. Other credits are taken for the orders instead."""
-    answer = Rejected(reason, credits_are_good=credits_are_good)
-    _answer(data_dir, database_url, dict.fromkeys(retirement_ids, answer), as_json=as_json)
+    answer = Rejected(_read_reason(reason), credits_are_good=credits_are_good)
+    _answer(data_dir, database_url, Answers(dict.fromkeys(retirement_ids, answer)), as_json=as_json)
 
 
 @retirements.command()
@@ -201,7 +208,8 @@ def unknown(
     as_json: bool,
 ) -> None:
     """Record that nobody knows what the registry did. Confirm or reject it when you do; it is not filed again."""
-    _answer(data_dir, database_url, dict.fromkeys(retirement_ids, Unknown(reason)), as_json=as_json)
+    answer = Unknown(_read_reason(reason))
+    _answer(data_dir, database_url, Answers(dict.fromkeys(retirement_ids, answer)), as_json=as_json)
 
 
 @retirements.command()
@@ -225,14 +233,14 @@ def release(
 
 def _confirmations(
     retirement_id: UUID | None, reference: str | None, day: str | None, file: Path | None
-) -> Mapping[UUID, RegistryAnswer]:
+) -> Answers:
     today = utc_now().date()
     if file is not None:
         if retirement_id or reference or day:
             msg = "Give a file, or one retirement with --reference and --date."
             raise click.UsageError(msg)
         try:
-            return dict(read_answers(file.read_text(encoding="utf-8"), today=today))
+            return read_answers(file.read_text(encoding="utf-8"), today=today)
         except UnicodeDecodeError:
             msg = f"{file} is not UTF-8 text: save it as CSV UTF-8."
             raise click.ClickException(msg) from None
@@ -242,7 +250,7 @@ def _confirmations(
         msg = "Name a RETIREMENT_ID with --reference and --date, or a --file."
         raise click.UsageError(msg)
     try:
-        return {retirement_id: read_confirmation(reference, day, today=today)}
+        return Answers({retirement_id: read_confirmation(reference, day, today=today)})
     except ValueError as error:
         raise click.ClickException(str(error)) from None
 
@@ -250,12 +258,12 @@ def _confirmations(
 def _answer(
     data_dir: Path | None,
     database_url: str | None,
-    answers: Mapping[UUID, RegistryAnswer],
+    answers: Answers,
     *,
     as_json: bool,
 ) -> None:
     async def work(pool: Pool) -> dict[str, int]:
-        recorded = await give_answers(pool, await _organisations(pool), answers, at=utc_now(), actor=actor())
+        recorded = await give_answers(pool, answers, at=utc_now(), actor=actor())
         return {
             "confirmed": sum(len(r.confirmed) for r in recorded),
             "rejected": sum(len(r.rejected) for r in recorded),
@@ -276,7 +284,10 @@ def _answer(
 
 
 def _refused(error: AnswersRefused) -> click.ClickException:
-    shown = [f"line {problem.line}: {problem.message}" for problem in error.problems[:20]]
+    shown = [
+        problem.message if problem.line is None else f"line {problem.line}: {problem.message}"
+        for problem in error.problems[:20]
+    ]
     more = len(error.problems) - len(shown)
     text = "\n  ".join([*shown, *([f"and {more} more"] if more else [])])
     return click.ClickException(f"Nothing was recorded:\n  {text}")
@@ -286,22 +297,38 @@ def _run(data_dir: Path | None, database_url: str | None, work: Callable[[Pool],
     return with_pool(settings_with(data_dir=data_dir, database_url=database_url), work)
 
 
-async def _organisations(pool: Pool) -> Sequence[UUID]:
-    async with pool.acquire() as connection:
-        directory = await load_directory(connection)
-    return list({account.organisation_id for account in directory.accounts.values()})
-
-
 async def _list(pool: Pool, wanted: RetirementFilter) -> list[Retirement]:
-    organisations = await _organisations(pool)
     async with pool.acquire() as connection:
-        return await list_retirements(connection, organisations, wanted=wanted)
+        return await list_retirements(connection, await list_organisation_ids(connection), wanted=wanted)
+
+
+def _keeper(output: Path | None) -> Callable[[Sequence[Retirement]], None]:
+    def keep(found: Sequence[Retirement]) -> None:
+        if output is not None:
+            _write(output, format_worklist(found))
+
+    return keep
 
 
 def _write(output: Path | None, text: str) -> None:
-    if output is None:
-        sys.stdout.write(text)
-        return
-    temporary = output.with_name(output.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8", newline="")
-    temporary.replace(output)
+    try:
+        if output is None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            return
+        temporary = output.with_name(output.name + ".tmp")
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(output)
+    except OSError as error:
+        msg = f"The worklist can't be written: {error.strerror or error}. `tonne retirements export --again` has all of it."
+        raise click.ClickException(msg) from None
+
+
+def _read_reason(text: str) -> str:
+    try:
+        return read_reason(text)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from None

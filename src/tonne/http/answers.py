@@ -8,8 +8,8 @@ import msgspec
 from litestar import Response
 from litestar.types import Receive, Scope, Send
 
+from tonne.application.error_body import error_body
 from tonne.domain.errors import TonneError
-from tonne.http.wire.errors import error_body
 from tonne.storage.idempotent_requests import StoredAnswer
 
 JSON = "application/json"

@@ -15,6 +15,7 @@ from litestar.openapi.spec import Components, Example, SecurityScheme, Server, T
 from litestar.params import QueryParameter
 
 import tonne
+from tonne.application.error_body import ErrorBody, error_body
 from tonne.domain.errors import (
     AccountScopeIncorrect,
     AccountSuspended,
@@ -42,7 +43,6 @@ from tonne.domain.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from tonne.http.wire.errors import ErrorBody, error_body
 
 EVERYWHERE = (
     ApiVersionInvalid,

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 
 from tonne.application.certificate_facts import CertificateBody
+from tonne.application.error_body import ErrorBody
 from tonne.domain.selection import BUNDLES_MAX
 from tonne.http.wire.accounts import AccountBody
 from tonne.http.wire.catalogue import BundleBody, BundlePage, ProjectBody, ProjectPage
 from tonne.http.wire.common import NO_NUL, ChoiceBody
 from tonne.http.wire.credits import AllocationBody, RetirementBody
-from tonne.http.wire.errors import ErrorBody
 from tonne.http.wire.estimates import CreateElectricityEstimate, EstimateBody
 from tonne.http.wire.operator import (
     AccountRules,

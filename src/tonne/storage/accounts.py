@@ -263,6 +263,12 @@ async def list_keys(connection: Connection) -> list[KeyRow]:
     ]
 
 
+async def list_organisation_ids(connection: Connection) -> list[UUID]:
+    """The ids of all organisations, in order."""
+    rows = await connection.fetch("SELECT organisation_id FROM organisations ORDER BY organisation_id")
+    return [row["organisation_id"] for row in rows]
+
+
 async def lock_for_set_up(connection: Connection) -> None:
     """Keep others from opening organisations or filling the catalogue until this transaction ends."""
     await connection.execute("LOCK TABLE organisations, bundles, projects IN SHARE ROW EXCLUSIVE MODE")

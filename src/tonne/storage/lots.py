@@ -1,7 +1,7 @@
 """Rows of `lots` and `returned_blocks`: what is in stock, taking whole tonnes of it, and what becomes of them.
 
-Every tonne of a lot is in exactly one of its counts, which a constraint holds. Lots are locked in the order of their
-ids, so that two takers never wait for each other in a circle.
+Every tonne of a lot is in exactly one of its counts, which a constraint holds. Each function locks its lots in the order
+of their ids; a transaction that calls several may meet another in a deadlock, and is to be tried again.
 """
 
 from __future__ import annotations
@@ -244,6 +244,15 @@ async def return_to_lots(connection: Connection, returned: Sequence[Returned]) -
         ],
     )
     await announce_change(connection)
+
+
+async def find_set_aside(connection: Connection, retirement_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of rejected retirements whose serial numbers came back, and are not taken again."""
+    rows = await connection.fetch(
+        "SELECT retirement_id FROM returned_blocks WHERE retirement_id = ANY($1::uuid[])",
+        list(retirement_ids),
+    )
+    return {row["retirement_id"] for row in rows}
 
 
 async def release_set_aside(connection: Connection, retirement_ids: Sequence[UUID]) -> int:

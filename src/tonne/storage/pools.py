@@ -91,6 +91,15 @@ _COUNT_ENTERED = """
 
 
 @dataclass(frozen=True, slots=True)
+class DueBundle:
+    """A bundle that pools wait for, in which mode, and which of its credits they may be given."""
+
+    bundle_id: UUID
+    mode: Mode
+    restrictions: Restrictions
+
+
+@dataclass(frozen=True, slots=True)
 class DuePool:
     """A pool with a whole tonne or more that no retirement covers, and where in it."""
 
@@ -158,7 +167,7 @@ async def enter_paid_orders(
     return int(entered[0]["orders"])
 
 
-async def due_bundles(connection: Connection, organisation_id: UUID) -> list[tuple[UUID, Mode, Restrictions]]:
+async def due_bundles(connection: Connection, organisation_id: UUID) -> list[DueBundle]:
     """Bundles that pools of an organisation wait for, in which mode, and which of their credits."""
     rows = await connection.fetch(
         """
@@ -169,7 +178,7 @@ async def due_bundles(connection: Connection, organisation_id: UUID) -> list[tup
         organisation_id,
     )
     return [
-        (row["bundle_id"], Mode(row["mode"]), read_restrictions(from_jsonb(row["restrictions"])))
+        DueBundle(row["bundle_id"], Mode(row["mode"]), read_restrictions(from_jsonb(row["restrictions"])))
         for row in rows
     ]
 
@@ -177,10 +186,8 @@ async def due_bundles(connection: Connection, organisation_id: UUID) -> list[tup
 async def due_pools(
     connection: Connection,
     organisation_id: UUID,
+    due: DueBundle,
     *,
-    bundle_id: UUID,
-    mode: Mode,
-    restrictions: Restrictions,
     only: Sequence[UUID] | None,
     limit: int,
 ) -> list[DuePool]:
@@ -204,11 +211,11 @@ async def due_pools(
          ORDER BY p.due_since, p.pool_id LIMIT $5
         """,
         organisation_id,
-        bundle_id,
-        mode.value,
+        due.bundle_id,
+        due.mode.value,
         only,
         limit,
-        to_jsonb(restrictions_row(restrictions)),
+        to_jsonb(restrictions_row(due.restrictions)),
     )
     pools = []
     for row in rows:
@@ -223,7 +230,7 @@ async def due_pools(
                 row["account_id"],
                 row["bundle_id"],
                 row["beneficiary"],
-                mode,
+                due.mode,
                 tuple(gaps),
                 from_jsonb(row["terms"]),
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -20,10 +21,13 @@ HEADERS = {
 }
 
 
-def page(template: str, *, status_code: int = 200, **values: Any) -> Response[str]:
-    """A page from a template and the values in it."""
+def page(
+    template: str, *, status_code: int = 200, headers: Mapping[str, str] | None = None, **values: Any
+) -> Response[str]:
+    """A page from a template and the values in it; `headers` go beside those of every page."""
     text = _templates().get_template(template).render(values)
-    return Response(text, status_code=status_code, media_type="text/html", headers=HEADERS)
+    sent = {**HEADERS, **(headers or {})}
+    return Response(text, status_code=status_code, media_type="text/html", headers=sent)
 
 
 @cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -11,12 +13,23 @@ from litestar import Request, Response, Router, get, post
 from litestar.datastructures import UploadFile
 from litestar.exceptions import HTTPException
 from litestar.params import FromPath
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from tonne.application.certificate_facts import certificate_body
+from tonne.application.error_body import error_body
 from tonne.application.proofs import ProofDesk
-from tonne.certificates.verifying import FILE_BYTES_MAX, Verdict
+from tonne.certificates.verifying import FILE_BYTES_MAX, Verdict, mode_of
 from tonne.domain.accounts import Mode
-from tonne.domain.errors import TonneError, UnsupportedMediaType
+from tonne.domain.errors import (
+    InternalError,
+    NotFound,
+    PayloadTooLarge,
+    ServiceUnavailable,
+    TonneError,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
 from tonne.domain.terms import hidden_on
 from tonne.domain.times import format_time
 from tonne.web.pages import HEADERS, page
@@ -24,6 +37,7 @@ from tonne.web.pages import HEADERS, page
 HTML, JSON = "text/html", "application/json"
 # A form has some lines around the file.
 UPLOAD_BYTES_MAX = FILE_BYTES_MAX + 10_000
+_UPLOADS = asyncio.Semaphore(4)
 
 Asked = Request[Any, Any, Any]
 
@@ -35,9 +49,11 @@ async def show_proof(request: Asked, code: FromPath[str]) -> Response[Any]:
     account, order = await desk.find(code)
     hidden_until = hidden_on(order.terms, desk.now().date())
     facts = certificate_body(await desk.facts(account, order), hidden_until=hidden_until)
+    # Whoever has the address may look; search engines only where the account's pages are public.
+    headers = {} if account.external_pages_visibility == "public" else {"X-Robots-Tag": "noindex"}
     if _wants(request) == JSON:
-        return _json(facts)
-    return page("proof.html", facts=facts, is_test=order.mode is Mode.TEST)
+        return _json(facts, headers=headers)
+    return page("proof.html", headers=headers, facts=facts, is_test=order.mode is Mode.TEST)
 
 
 @get("/check", sync_to_thread=False)
@@ -49,11 +65,16 @@ def show_check_form() -> Response[str]:
 @post("/check", status_code=200, request_max_body_size=UPLOAD_BYTES_MAX)
 async def check_file(request: Asked) -> Response[Any]:
     """Say whether a PDF, sent as it is or in a form, is a certificate of ours and unchanged."""
-    verdict = await _desk(request).check(await _sent_file(request))
+    # Each of them is held in memory whole.
+    if _UPLOADS.locked():
+        raise ServiceUnavailable
+    async with _UPLOADS:
+        verdict = await _desk(request).check(await _sent_file(request))
     if _wants(request) == JSON:
         return _json(
             {
                 "valid": verdict.valid,
+                "mode": mode_of(verdict),
                 "findings": [
                     {"code": finding.code.value, "message": finding.message} for finding in verdict.findings
                 ],
@@ -72,13 +93,30 @@ def style() -> Response[bytes]:
 
 
 def _refused(request: Asked, error: Exception) -> Response[Any]:
-    status = error.http_status.value if isinstance(error, TonneError) else getattr(error, "status_code", 500)
-    message = error.message if isinstance(error, TonneError) else getattr(error, "detail", "")
+    refused = error if isinstance(error, TonneError) else _of_litestar(error)
+    status = refused.http_status.value
     if _wants(request) == JSON:
-        code = error.code if isinstance(error, TonneError) else "validation_error"
-        told = {"error_code": code, "message": message}
-        return _json({"error": told, "errors": [told]}, status_code=status)
-    return page("refused.html", status_code=status, message=message)
+        body = error_body(refused, instance=request.scope["path"])
+        return _json(body, status_code=status, headers=dict(refused.headers))
+    sought = isinstance(refused, NotFound)
+    return page(
+        "refused.html",
+        status_code=status,
+        headers=dict(refused.headers),
+        message=refused.message,
+        sought=sought,
+    )
+
+
+def _of_litestar(error: Exception) -> TonneError:
+    status = getattr(error, "status_code", InternalError.http_status.value)
+    if status == PayloadTooLarge.http_status:
+        return PayloadTooLarge(f"A certificate has at most {FILE_BYTES_MAX // 10**6} MB.")
+    if status == NotFound.http_status:
+        return NotFound()
+    if status >= InternalError.http_status:
+        return InternalError()
+    return ValidationFailed(str(getattr(error, "detail", "")) or None)
 
 
 PROOF_PAGES = Router(
@@ -96,11 +134,8 @@ def _desk(request: Asked) -> ProofDesk:
 
 
 def _wants(request: Asked) -> str:
-    try:
-        return request.accept.best_match([JSON, HTML], default=JSON) or JSON
-    except OverflowError:
-        # A weight of infinity, which is none.
-        return JSON
+    accepted = parse_accept_header(request.headers.get("accept"), MIMEAccept)
+    return accepted.best_match([JSON, HTML], default=JSON) or JSON
 
 
 async def _sent_file(request: Asked) -> bytes:
@@ -108,7 +143,11 @@ async def _sent_file(request: Asked) -> bytes:
     if content_type == "application/pdf":
         return await request.body()
     if content_type == "multipart/form-data":
-        sent = (await request.form()).get("file")
+        try:
+            sent = (await request.form()).get("file")
+        except (LookupError, ValueError) as error:
+            # A charset that there is none of, or a form that is none.
+            raise ValidationFailed.at("", f"the form can't be read: {error}") from None
         if isinstance(sent, UploadFile):
             return await sent.read()
     raise UnsupportedMediaType(
@@ -116,8 +155,11 @@ async def _sent_file(request: Asked) -> bytes:
     )
 
 
-def _json(body: object, *, status_code: int = 200) -> Response[bytes]:
-    return Response(msgspec.json.encode(body), status_code=status_code, media_type=JSON, headers=HEADERS)
+def _json(
+    body: object, *, status_code: int = 200, headers: Mapping[str, str] | None = None
+) -> Response[bytes]:
+    sent = {**HEADERS, **(headers or {})}
+    return Response(msgspec.json.encode(body), status_code=status_code, media_type=JSON, headers=sent)
 
 
 def _time(verdict: Verdict) -> str | None:

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import JSONBody
 
+from tonne.application.error_body import ErrorBody, error_body
 from tonne.application.identifiers import new_id, utc_now
 from tonne.application.make_estimate import RepeatableEstimate, make_estimate
 from tonne.domain.errors import (
@@ -29,7 +30,6 @@ from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.repeatable import answer_to_keep, read_request_key
 from tonne.http.request import ApiRequest
 from tonne.http.wire.common import read_id, read_selection
-from tonne.http.wire.errors import ErrorBody, error_body
 from tonne.http.wire.estimates import CreateElectricityEstimate, EstimateBody, estimate_body
 from tonne.http.wire.quotes import QuoteBody, quote_body
 from tonne.storage.estimates import find_estimate

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response, get
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from tonne.application.certificate_facts import certificate_body
 from tonne.certificates.languages import choose_language
@@ -89,8 +91,5 @@ async def get_order_certificate(request: ApiRequest) -> Response[Any]:
 
 
 def _prefers_json(request: ApiRequest) -> bool:
-    try:
-        return request.accept.best_match(["application/pdf", "application/json"]) == "application/json"
-    except OverflowError:
-        # A weight of infinity, which is none.
-        return False
+    accepted = parse_accept_header(request.headers.get("accept"), MIMEAccept)
+    return accepted.best_match(["application/pdf", "application/json"]) == "application/json"

@@ -25,7 +25,12 @@ class AccountBody(msgspec.Struct, frozen=True):
     beneficiary: str | None
     bundle_portfolio_id: str | None
     external_pages_visibility: Annotated[
-        str, Meta(extra_json_schema={"enum": ["public", "hidden", "private"]})
+        str,
+        Meta(
+            description="The public page of a complete order is shown to whoever has its address, which can't be "
+            "guessed; only `public` pages are for search engines.",
+            extra_json_schema={"enum": ["public", "hidden", "private"]},
+        ),
     ]
     scope: Annotated[str, Meta(extra_json_schema={"const": "account"})]
     sibling_id: str | None

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from tonne.application.error_body import ErrorBody
 from tonne.domain.decimals import plain
 from tonne.domain.errors import ValidationFailed
 from tonne.domain.estimates import Estimate, Step
@@ -25,7 +26,6 @@ from tonne.http.wire.common import (
     Tonnes,
     read_decimal,
 )
-from tonne.http.wire.errors import ErrorBody
 from tonne.http.wire.quotes import QuoteBody
 
 Name = Annotated[
