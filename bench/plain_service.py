@@ -240,7 +240,7 @@ async def create_order_by_mass(
 ) -> OrderBody:
     """Price the order from memory; check the caller and store the order in one transaction."""
     catalogue: Catalogue = request.app.state.catalogue
-    quote = price_purchase(data.to_purchase(), account=caller.account, catalogue=catalogue)
+    quote = price_purchase(data.to_purchase(), account=caller.account, catalogue=catalogue, at=utc_now())
     order = to_row(data, quote, caller)
     try:
         async with new_session.begin() as session:

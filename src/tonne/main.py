@@ -28,6 +28,7 @@ from tonne.storage.certificates import proof_secret
 from tonne.storage.database import Pool, open_pool
 from tonne.storage.group_commit import GroupCommit
 from tonne.storage.snapshot import SnapshotKeeper
+from tonne.web.images import IMAGES
 from tonne.web.proof import PROOF_PAGES
 
 PARENT_WATCH_SECONDS = 0.5
@@ -51,7 +52,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     if settings is None and chosen.workers > 1:
         Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     limiter = RateLimiter(chosen.rate_limit_per_second)
-    return create_api(services_running, limiter, pages=[PROOF_PAGES])
+    return create_api(services_running, limiter, pages=[PROOF_PAGES, IMAGES])
 
 
 def _end_with_parent(parent_pid: int) -> None:

@@ -62,6 +62,8 @@ ADDITIONS = {
     "order_not_advanceable": 409,
     "payment_reference_reused": 409,
     "insufficient_stock": 409,
+    "bundle_portfolio_invalid": 400,
+    "catalogue_conflict": 409,
     "spending_cap_exceeded": 409,
     "unit_price_above_maximum": 409,
     "restrictions_unmet": 409,

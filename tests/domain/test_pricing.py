@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -43,6 +44,7 @@ from tonne.storage.currencies import find_currency
 
 CURRENCIES = [find_currency(each.code) for each in iso4217.Currency if each.exponent is not None]
 MINOR_DIGITS = sorted({currency.minor_digits for currency in CURRENCIES})
+NOW = datetime(2026, 11, 26, tzinfo=UTC)
 IDS = [UUID(int=number) for number in range(1, 21)]
 BILLION_TONNES = Decimal(10**9)
 EXAMPLES = 150
@@ -126,7 +128,7 @@ class Wish:
             chosen = [None if given is None else parse_decimal(given) for given in self.percentages]
             selection = selection_from(list(zip(self.shop.bundle_ids, chosen, strict=True)))
         purchase = Purchase(self._wanted(), selection, MassUnit(self.quantity_trunc))
-        return price_purchase(purchase, account=self.shop.account, catalogue=self.shop.catalogue)
+        return price_purchase(purchase, account=self.shop.account, catalogue=self.shop.catalogue, at=NOW)
 
     def quote_or_reject(self) -> Quote:
         """Price it; leave it out of a property if there is no price."""
@@ -879,26 +881,28 @@ def test_without_a_selection_the_accounts_own_counts_and_else_the_platforms() ->
     catalogue = replace(shop.catalogue, default_selection=default)
     purchase = Purchase(ByMass(mass_of("1", "t")))
     account = shop.account
-    quote = price_purchase(purchase, account=account, catalogue=catalogue)
+    quote = price_purchase(purchase, account=account, catalogue=catalogue, at=NOW)
     assert [line.bundle_id for line in quote.priced.lines] == [IDS[0]]
-    quote = price_purchase(purchase, account=replace(account, selection=own), catalogue=catalogue)
+    quote = price_purchase(purchase, account=replace(account, selection=own), catalogue=catalogue, at=NOW)
     assert [line.bundle_id for line in quote.priced.lines] == [IDS[1]]
     named = replace(purchase, selection=default)
-    quote = price_purchase(named, account=replace(account, selection=own), catalogue=catalogue)
+    quote = price_purchase(named, account=replace(account, selection=own), catalogue=catalogue, at=NOW)
     assert [line.bundle_id for line in quote.priced.lines] == [IDS[0]]
 
 
 def test_without_any_selection_there_is_nothing_to_buy() -> None:
     shop = Shop(USD, ("10",))
     with pytest.raises(BundleSelectionBundleInvalid, match="bundle_selection"):
-        price_purchase(Purchase(ByMass(mass_of("1", "t"))), account=shop.account, catalogue=shop.catalogue)
+        price_purchase(
+            Purchase(ByMass(mass_of("1", "t"))), account=shop.account, catalogue=shop.catalogue, at=NOW
+        )
 
 
 def test_a_bundle_that_is_not_on_sale_is_not_sold() -> None:
     shop = Shop(USD, ("10",))
     purchase = Purchase(ByBundleMasses(((IDS[1], mass_of("1", "t")),)))
     with pytest.raises(BundleSelectionBundleInvalid, match=str(IDS[1])):
-        price_purchase(purchase, account=shop.account, catalogue=shop.catalogue)
+        price_purchase(purchase, account=shop.account, catalogue=shop.catalogue, at=NOW)
 
 
 def test_without_an_exchange_rate_there_is_no_price() -> None:
@@ -906,7 +910,7 @@ def test_without_an_exchange_rate_there_is_no_price() -> None:
     catalogue = replace(shop.catalogue, exchange_rates={("USD", "EUR"): Decimal(1)})
     purchase = Purchase(ByBundleMasses(((IDS[0], mass_of("1", "t")),)))
     with pytest.raises(ExchangeRateNotFound, match="from USD to ISK"):
-        price_purchase(purchase, account=shop.account, catalogue=catalogue)
+        price_purchase(purchase, account=shop.account, catalogue=catalogue, at=NOW)
 
 
 def test_an_estimate_is_bought_like_its_mass() -> None:
@@ -914,11 +918,11 @@ def test_an_estimate_is_bought_like_its_mass() -> None:
     account, catalogue = EXAMPLE.account, EXAMPLE.catalogue
     by_estimate = Purchase(ByEstimate(UUID(int=7), Decimal("0.01207")), selection)
     by_mass = Purchase(ByMass(mass_of("12.07", "kg")), selection)
-    quote = price_purchase(by_estimate, account=account, catalogue=catalogue)
-    assert quote == price_purchase(by_mass, account=account, catalogue=catalogue)
+    quote = price_purchase(by_estimate, account=account, catalogue=catalogue, at=NOW)
+    assert quote == price_purchase(by_mass, account=account, catalogue=catalogue, at=NOW)
     unknown = Purchase(ByEstimate(UUID(int=7)), selection)
     with pytest.raises(EstimateNotFound, match=str(UUID(int=7))):
-        price_purchase(unknown, account=account, catalogue=catalogue)
+        price_purchase(unknown, account=account, catalogue=catalogue, at=NOW)
 
 
 def test_every_number_of_minor_digits_is_tried() -> None:

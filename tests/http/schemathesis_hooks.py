@@ -11,6 +11,7 @@ REFUSED_BY_CONTRACT = {
     "bundle_selection_bundle_invalid": "which bundles there are",
     "bundle_selection_ratios_invalid": "that percentages add up to 100",
     "bundle_selection_ratios_invalid_format": "that percentages are for all bundles or for none",
+    "bundle_portfolio_invalid": "which portfolios there are",
     "estimate_not_found": "which estimates there are",
     "order_value_invalid": "the minor unit of the account's currency",
     "idempotency_key_reused": "what was sent before",

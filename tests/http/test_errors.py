@@ -231,6 +231,16 @@ def order_what_is_not_in_stock(service: Service) -> httpx.Response:
         on_connection(service.database_url, lambda c: change(c, "accept"))
 
 
+def create_a_bundle_of_another_ones_name(service: Service) -> httpx.Response:
+    with service.client() as client:
+        bundle = client.get("/bundles").json()["data"][0]
+    project = bundle["projects"][0]["slug"]
+    entry = {"name": bundle["name"], "currency": "USD", "price": "1", "projects": [project]}
+    operator = open_payer(service, scopes=frozenset({Scope.OPERATOR}))
+    with operator.client() as client:
+        return client.post("/operator/bundles", json=entry)
+
+
 def order_above_a_keys_daily_cap(service: Service) -> httpx.Response:
     account = service.key().account
 
@@ -283,6 +293,10 @@ ANSWERS: dict[str, Meet] = {
     "insufficient_scope": asked("GET", f"/operator/accounts/{uuid4()}/balance"),
     "order_not_cancellable": cancel_what_is_paid,
     "order_not_advanceable": fail_what_is_paid,
+    "bundle_portfolio_invalid": asked(
+        "PUT", "/bundle-portfolios", json={"bundle_portfolio_id": str(uuid4())}
+    ),
+    "catalogue_conflict": create_a_bundle_of_another_ones_name,
     "insufficient_stock": order_what_is_not_in_stock,
     "spending_cap_exceeded": order_above_a_keys_daily_cap,
     "unit_price_above_maximum": asked(

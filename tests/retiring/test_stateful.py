@@ -211,7 +211,7 @@ class Shop(RuleBasedStateMachine):
             wanted = ByBundleMasses(
                 tuple((bundle, Mass(Decimal(mass), MassUnit.G)) for bundle, mass in lines.items())
             )
-            quote = price_purchase(Purchase(wanted), account=account, catalogue=catalogue)
+            quote = price_purchase(Purchase(wanted), account=account, catalogue=catalogue, at=utc_now())
             command = PlaceOrder(
                 new_id(), Caller(self.key.key, account), Purchase(wanted), catalogue, utc_now()
             )

@@ -121,6 +121,7 @@ def _bundle(entry: dict[str, Any], bundle_ids: dict[str, UUID], project_ids: dic
         for name, value in entry.items()
         if name not in ("key", "currency", "projects", "base_price")
     }
+    rest["identifier"] = entry["key"]
     return Bundle(
         bundle_id=bundle_ids[entry["key"]],
         base_price=Decimal(entry["base_price"]),

@@ -119,7 +119,7 @@ def _decide(command: PlaceOrder, tonnes: Mapping[tuple[UUID, UUID], Decimal]) ->
         known = ByEstimate(wanted.estimate_id, tonnes.get((account.account_id, wanted.estimate_id)))
         purchase = replace(purchase, wanted=known)
     try:
-        quote = price_purchase(purchase, account=account, catalogue=command.catalogue)
+        quote = price_purchase(purchase, account=account, catalogue=command.catalogue, at=command.at)
     except TonneError as error:
         return Refused(error)
     refusal = _refuse_in_sandbox(command, quote)

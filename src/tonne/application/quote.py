@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from tonne.domain.accounts import Account
 from tonne.domain.catalogue import Catalogue
@@ -11,7 +12,9 @@ from tonne.storage.database import Pool
 from tonne.storage.estimates import find_estimated_tonnes
 
 
-async def quote_estimate(pool: Pool, purchase: Purchase, *, account: Account, catalogue: Catalogue) -> Quote:
+async def quote_estimate(
+    pool: Pool, purchase: Purchase, *, account: Account, catalogue: Catalogue, at: datetime
+) -> Quote:
     """Quote the mass of an emission estimate.
 
     Raises:
@@ -24,4 +27,4 @@ async def quote_estimate(pool: Pool, purchase: Purchase, *, account: Account, ca
             connection, [(account.organisation_id, account.account_id, wanted.estimate_id)]
         )
     known = ByEstimate(wanted.estimate_id, tonnes.get((account.account_id, wanted.estimate_id)))
-    return price_purchase(replace(purchase, wanted=known), account=account, catalogue=catalogue)
+    return price_purchase(replace(purchase, wanted=known), account=account, catalogue=catalogue, at=at)

@@ -7,11 +7,13 @@ import click
 import tonne
 from tonne.cli.accounts import accounts
 from tonne.cli.billing import BILLING_COMMANDS
+from tonne.cli.catalogue import catalogue
 from tonne.cli.check import check
 from tonne.cli.db import db, init
 from tonne.cli.keys import keys
 from tonne.cli.orders import orders
 from tonne.cli.proof import proof
+from tonne.cli.rates import rates
 from tonne.cli.retire import retire, worker
 from tonne.cli.retirements import retirements
 from tonne.cli.serve import serve
@@ -28,5 +30,19 @@ def main() -> None:
 
 for command in BILLING_COMMANDS:
     accounts.add_command(command)
-for command in (serve, init, db, keys, accounts, orders, retirements, retire, worker, proof, check):
+for command in (
+    serve,
+    init,
+    db,
+    catalogue,
+    rates,
+    keys,
+    accounts,
+    orders,
+    retirements,
+    retire,
+    worker,
+    proof,
+    check,
+):
     main.add_command(command)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from tonne.domain.errors import BundleSelectionBundleInvalid, ExchangeRateNotFound
+from tonne.domain.errors import BundleSelectionBundleInvalid, ExchangeRateNotFound, PortfolioInvalid
 from tonne.domain.money import Currency
 from tonne.domain.pricing import Offer, price_offer
+from tonne.domain.retirement import RetirementPolicy
 from tonne.domain.selection import Choice
 
 
@@ -66,10 +67,35 @@ class OnShortage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Price:
+    """What a tonne of a bundle costs from a time on, in one currency; None ends a fixed price in a foreign currency."""
+
+    currency: str
+    valid_from: datetime
+    price: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """A bundle selection that accounts take over by its name."""
+
+    portfolio_id: UUID
+    identifier: str
+    label: str
+    selection: tuple[Choice, ...]
+    disabled_at: datetime | None = None
+
+    @property
+    def disabled(self) -> bool:
+        return self.disabled_at is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
     """Projects sold together at one price. `available_tonnes` None means that stock is not tracked.
 
-    Of a bundle that rejects shortages, it is what is in stock and not promised to anyone.
+    Of a bundle that rejects shortages, it is what is in stock and not promised to anyone. `base_price` is the first price
+    of all, in `base_currency`; later ones and fixed ones in other currencies are `prices`.
     """
 
     bundle_id: UUID
@@ -89,10 +115,22 @@ class Bundle:
     small_thumbnail: str | None = None
     disabled_at: datetime | None = None
     on_shortage: OnShortage = OnShortage.ACCEPT
+    identifier: str = ""
+    retirement_policy: RetirementPolicy = RetirementPolicy.OLDEST_VINTAGE
+    # Oldest first.
+    prices: tuple[Price, ...] = ()
 
     @property
     def disabled(self) -> bool:
         return self.disabled_at is not None
+
+    def price_at(self, currency: str, at: datetime) -> Decimal | None:
+        """The price in a currency at a time; None in a foreign one that has no fixed price then."""
+        found = self.base_price if currency == self.base_currency else None
+        for price in self.prices:
+            if price.currency == currency and price.valid_from <= at:
+                found = price.price
+        return found
 
     def covers(self, quantity_grams: int) -> bool:
         """Whether stock covers that much now."""
@@ -110,25 +148,31 @@ class Catalogue:
     bundles: Mapping[UUID, Bundle] = field(default_factory=dict)
     projects: Mapping[UUID, Project] = field(default_factory=dict)
     default_selection: tuple[Choice, ...] = ()
+    portfolios: Mapping[UUID, Portfolio] = field(default_factory=dict)
     exchange_rates: Mapping[tuple[str, str], Decimal] = field(default_factory=dict)
     version: int = 0
     _tracked: frozenset[UUID] | None = field(default=None, compare=False, repr=False)
-    _offers: dict[tuple[UUID, str, Decimal], Offer] = field(default_factory=dict, compare=False, repr=False)
+    _offers: dict[tuple[UUID, str, Decimal, Decimal], Offer] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
-    def offer(self, bundle: Bundle, *, currency: Currency, commission_rate: Decimal) -> Offer:
-        """The bundle's prices for accounts of a currency and commission rate.
+    def offer(self, bundle: Bundle, *, currency: Currency, commission_rate: Decimal, at: datetime) -> Offer:
+        """The bundle's prices at a time, for accounts of a currency and commission rate.
 
         Raises:
             ExchangeRateNotFound: the catalogue has no rate for the currency.
         """
-        wanted = (bundle.bundle_id, currency.code, commission_rate)
+        fixed = bundle.price_at(currency.code, at)
+        price = fixed if fixed is not None else bundle.price_at(bundle.base_currency, at)
+        assert price is not None, "a bundle always has a price in its own currency"
+        wanted = (bundle.bundle_id, currency.code, commission_rate, price)
         offer = self._offers.get(wanted)
         if offer is None:
-            rate = self._exchange_rate(bundle.base_currency, currency.code)
+            rate = None if fixed is not None else self.exchange_rate(bundle.base_currency, currency.code)
             # Kept because prices change seldom and are asked for with every quote and order.
             offer = self._offers[wanted] = price_offer(
                 bundle.bundle_id,
-                bundle.base_price,
+                price,
                 exchange_rate=rate,
                 commission_rate=commission_rate,
                 currency=currency,
@@ -160,10 +204,36 @@ class Catalogue:
             )
         return bundle
 
-    def _exchange_rate(self, base_currency: str, currency: str) -> Decimal | None:
+    def portfolio(self, portfolio_id: UUID) -> Portfolio:
+        """Find a portfolio that can be taken over.
+
+        Raises:
+            PortfolioInvalid: it is unknown or disabled.
+        """
+        portfolio = self.portfolios.get(portfolio_id)
+        if portfolio is None or portfolio.disabled:
+            raise PortfolioInvalid(
+                f"There is no bundle portfolio {portfolio_id}; GET /v1/bundle-portfolios lists them."
+            )
+        return portfolio
+
+    def exchange_rate(self, base_currency: str, currency: str) -> Decimal | None:
+        """Units of `currency` for one of `base_currency`, None where they are the same.
+
+        Where only the rate the other way round is known, its inverse counts, rounded to 12 significant digits (half up).
+
+        Raises:
+            ExchangeRateNotFound: neither is known.
+        """
         if base_currency == currency:
             return None
         rate = self.exchange_rates.get((base_currency, currency))
         if rate is None:
-            raise ExchangeRateNotFound(f"There is no exchange rate from {base_currency} to {currency}.")
+            inverse = self.exchange_rates.get((currency, base_currency))
+            if inverse is None:
+                raise ExchangeRateNotFound(f"There is no exchange rate from {base_currency} to {currency}.")
+            rate = _INVERSE.divide(Decimal(1), inverse)
         return rate
+
+
+_INVERSE = Context(prec=12, rounding=ROUND_HALF_UP)

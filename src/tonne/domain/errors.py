@@ -79,6 +79,20 @@ class BundleSelectionRatiosInvalidFormat(TonneError):
     http_status = HTTPStatus.BAD_REQUEST
 
 
+class PortfolioInvalid(TonneError):
+    """There is no such bundle portfolio, or it is disabled."""
+
+    code = "bundle_portfolio_invalid"
+    http_status = HTTPStatus.BAD_REQUEST
+
+
+class CatalogueConflict(TonneError):
+    """Another object of the catalogue has this name, slug, identifier or registry id."""
+
+    code = "catalogue_conflict"
+    http_status = HTTPStatus.CONFLICT
+
+
 class OrderValueInvalid(TonneError):
     """The order value must be at least the currency's smallest unit."""
 

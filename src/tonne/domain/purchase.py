@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
@@ -64,7 +65,7 @@ Wanted = ByMass | ByBundleMasses | ByValue | ByEstimate
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """A wish to buy. Without a selection the account's own counts, else the platform's default."""
+    """A wish to buy. Without a selection the account's own counts, else its portfolio's, else the platform's default."""
 
     wanted: Wanted
     selection: tuple[Choice, ...] | None = None
@@ -82,8 +83,8 @@ class Quote:
     requested_value_minor: int | None = None
 
 
-def price_purchase(purchase: Purchase, *, account: Account, catalogue: Catalogue) -> Quote:
-    """Price a purchase for an account.
+def price_purchase(purchase: Purchase, *, account: Account, catalogue: Catalogue, at: datetime) -> Quote:
+    """Price a purchase for an account, at the prices of a time.
 
     Raises:
         BundleSelectionBundleInvalid, ExchangeRateNotFound, EstimateNotFound, OrderValueInvalid,
@@ -92,20 +93,22 @@ def price_purchase(purchase: Purchase, *, account: Account, catalogue: Catalogue
     _refuse_unknown_projects(purchase.terms, catalogue)
     match purchase.wanted:
         case ByMass(mass):
-            return _by_tonnes(mass.tonnes, purchase, account, catalogue)
+            return _by_tonnes(mass.tonnes, purchase, account, catalogue, at)
         case ByEstimate(estimate_id, tonnes):
             if tonnes is None:
                 raise EstimateNotFound(f"This account has no emission estimate {estimate_id}.")
-            return _by_tonnes(tonnes, purchase, account, catalogue)
+            return _by_tonnes(tonnes, purchase, account, catalogue, at)
         case ByBundleMasses(masses):
-            return _by_bundle_masses(masses, purchase, account, catalogue)
+            return _by_bundle_masses(masses, purchase, account, catalogue, at)
         case ByValue(value):
-            return _by_value(value, purchase, account, catalogue)
+            return _by_value(value, purchase, account, catalogue, at)
 
 
-def _by_tonnes(tonnes: Decimal, purchase: Purchase, account: Account, catalogue: Catalogue) -> Quote:
+def _by_tonnes(
+    tonnes: Decimal, purchase: Purchase, account: Account, catalogue: Catalogue, at: datetime
+) -> Quote:
     choices = _choices(purchase, account, catalogue)
-    offers = _offers([choice.bundle_id for choice in choices], purchase, account, catalogue)
+    offers = _offers([choice.bundle_id for choice in choices], purchase, account, catalogue, at)
     quantities = quantities_by_mass(
         Mass(tonnes, MassUnit.T).grams,
         [choice.percentage for choice in choices],
@@ -116,9 +119,13 @@ def _by_tonnes(tonnes: Decimal, purchase: Purchase, account: Account, catalogue:
 
 
 def _by_bundle_masses(
-    masses: tuple[tuple[UUID, Mass], ...], purchase: Purchase, account: Account, catalogue: Catalogue
+    masses: tuple[tuple[UUID, Mass], ...],
+    purchase: Purchase,
+    account: Account,
+    catalogue: Catalogue,
+    at: datetime,
 ) -> Quote:
-    offers = _offers([bundle_id for bundle_id, _ in masses], purchase, account, catalogue)
+    offers = _offers([bundle_id for bundle_id, _ in masses], purchase, account, catalogue, at)
     quantities = quantities_by_bundle_masses([mass.grams for _, mass in masses], precision=purchase.precision)
     priced = price_quantities(quantities, offers, currency=account.currency)
     requested = Decimal(0)
@@ -127,14 +134,16 @@ def _by_bundle_masses(
     return Quote(account.currency, priced, requested_tonnes=requested)
 
 
-def _by_value(value: Decimal, purchase: Purchase, account: Account, catalogue: Catalogue) -> Quote:
+def _by_value(
+    value: Decimal, purchase: Purchase, account: Account, catalogue: Catalogue, at: datetime
+) -> Quote:
     value_minor = account.currency.minor_from(value)
     if value_minor < 1:
         raise OrderValueInvalid(
             f"The order value must be at least {account.currency.format(1)} {account.currency.code}."
         )
     choices = _choices(purchase, account, catalogue)
-    offers = _offers([choice.bundle_id for choice in choices], purchase, account, catalogue)
+    offers = _offers([choice.bundle_id for choice in choices], purchase, account, catalogue, at)
     quantities = quantities_by_value(
         value_minor,
         [choice.percentage for choice in choices],
@@ -147,7 +156,8 @@ def _by_value(value: Decimal, purchase: Purchase, account: Account, catalogue: C
 
 
 def _choices(purchase: Purchase, account: Account, catalogue: Catalogue) -> tuple[Choice, ...]:
-    choices = purchase.selection or account.selection or catalogue.default_selection
+    choices = purchase.selection or account.selection or _of_portfolio(account, catalogue)
+    choices = choices or catalogue.default_selection
     if not choices:
         raise BundleSelectionBundleInvalid(
             "Name a bundle_selection: neither this account nor the platform has a default one."
@@ -155,14 +165,21 @@ def _choices(purchase: Purchase, account: Account, catalogue: Catalogue) -> tupl
     return choices
 
 
+def _of_portfolio(account: Account, catalogue: Catalogue) -> tuple[Choice, ...]:
+    if account.bundle_portfolio_id is None:
+        return ()
+    portfolio = catalogue.portfolios.get(account.bundle_portfolio_id)
+    return () if portfolio is None else portfolio.selection
+
+
 def _offers(
-    bundle_ids: Sequence[UUID], purchase: Purchase, account: Account, catalogue: Catalogue
+    bundle_ids: Sequence[UUID], purchase: Purchase, account: Account, catalogue: Catalogue, at: datetime
 ) -> list[Offer]:
     offers = []
     for bundle_id in bundle_ids:
         bundle = catalogue.buyable(bundle_id)
         offer = catalogue.offer(
-            bundle, currency=account.currency, commission_rate=account.organisation.commission_rate
+            bundle, currency=account.currency, commission_rate=account.organisation.commission_rate, at=at
         )
         if purchase.terms is not NO_TERMS:
             _refuse_unacceptable(bundle, offer, purchase.terms, account, catalogue)

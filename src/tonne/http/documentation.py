@@ -137,6 +137,7 @@ def openapi_config() -> OpenAPIConfig:
             Tag("Account", "The account a key acts for."),
             Tag("Sandbox", "Test orders are moved by hand. For test keys only."),
             Tag("Operator", "Payments and billing, for keys with the scope `operator`."),
+            Tag("Operator: catalogue", "Projects, bundles, prices, portfolios, rates and pictures."),
         ],
         components=Components(
             security_schemes={

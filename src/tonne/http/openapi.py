@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tonne.application.catalogue_entries import BundleEntry, PortfolioEntry, ProjectEntry
 from tonne.application.certificate_facts import CertificateBody
 from tonne.application.error_body import ErrorBody
 from tonne.domain.selection import BUNDLES_MAX
@@ -23,6 +24,15 @@ from tonne.http.wire.operator import (
     PaymentBody,
     PayOrders,
 )
+from tonne.http.wire.operator_catalogue import (
+    Changed,
+    ImageBody,
+    PriceBody,
+    RatesBody,
+    SetDefaultSelection,
+    SetPrice,
+    SetRates,
+)
 from tonne.http.wire.orders import (
     CreateOrderByEstimate,
     CreateOrderByMass,
@@ -33,6 +43,7 @@ from tonne.http.wire.orders import (
     QuoteByMass,
     QuoteByValue,
 )
+from tonne.http.wire.portfolios import ChoosePortfolio, PortfolioBody
 from tonne.http.wire.quotes import QuoteBody
 from tonne.http.wire.sandbox import AdvanceOrder, ChangeTestBehaviour
 
@@ -41,7 +52,9 @@ WIRE = (
     ChangeBilling, ChangeTestBehaviour, ChoiceBody, CreateElectricityEstimate, CreateOrderByEstimate, MovePayment,
     PaidOrders, PaymentBody, PayOrders,
     CreateOrderByMass, CreateOrderByValue, ErrorBody, EstimateBody, OrderBody, OrderPage, ProjectBody,
-    ProjectPage, QuoteBody, QuoteByEstimate, QuoteByMass, QuoteByValue, RetirementBody,
+    ProjectPage, QuoteBody, QuoteByEstimate, QuoteByMass, QuoteByValue, RetirementBody, BundleEntry, Changed,
+    ChoosePortfolio, ImageBody, PortfolioBody, PortfolioEntry, PriceBody, ProjectEntry, RatesBody, SetDefaultSelection,
+    SetPrice, SetRates,
 )  # fmt: skip
 
 REQUEST_KEY = {
@@ -56,6 +69,23 @@ PATH_PARAMETERS = {
     "id": "The object's id.",
     "slug": "The project's slug.",
     "idempotency_key": "The key the order was placed with; percent-encode what is not a letter or digit.",
+}
+_PROJECT = {
+    "name": "Example Forest",
+    "project_type": "Improved forest management",
+    "registry_name": "Verra",
+    "registry_project_id": "VCS0000",
+    "country_code": "PER",
+}
+_BUNDLE = {
+    "name": "Example forests",
+    "currency": "USD",
+    "price": "13.57",
+    "projects": ["example-forest"],
+}
+_PORTFOLIO = {
+    "label": "Nature first",
+    "selection": [{"bundle": "example-forests", "percentage": "100"}],
 }
 BODY_EXAMPLES: dict[str, Any] = {
     "quoteOrderByMass": {"mass": {"amount": "12.07", "unit": "kg"}},
@@ -75,6 +105,29 @@ BODY_EXAMPLES: dict[str, Any] = {
     "putTestBehaviour": {"test_behaviour": "by_hand"},
     "advanceOrder": {"to": "complete"},
     "putBehaviour": {"test_behaviour": "slow"},
+    "putBundlePortfolio": {"bundle_portfolio_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e15"},
+    "createProject": _PROJECT,
+    "putProject": _PROJECT,
+    "patchProject": {"methodology": "VM0007", "disabled": False},
+    "createBundle": _BUNDLE,
+    "putBundle": _BUNDLE,
+    "patchBundle": {"price": "14.20", "on_shortage": "reject"},
+    "setPrice": {"currency": "EUR", "price": "12.90", "valid_from": "2199-01-01T00:00:00Z"},
+    "createPortfolio": _PORTFOLIO,
+    "putPortfolio": _PORTFOLIO,
+    "patchPortfolio": {"label": "Nature above all"},
+    "putDefaultSelection": {"selection": [{"bundle": "example-forests"}]},
+    "setExchangeRates": {
+        "rates": [
+            {
+                "base_currency": "USD",
+                "quote_currency": "EUR",
+                "rate": "0.92",
+                "as_of": "2026-01-31",
+                "source": "European Central Bank",
+            }
+        ]
+    },
     "createElectricityEstimate": {"consumption": {"amount": "1200", "unit": "kWh"}, "country_code": "DEU"},
 }
 # Operations that say everything with their path.
@@ -145,6 +198,8 @@ REPEATABLE_HEADERS_BY_STATUS = {
 }
 
 
+# Operations that take a picture as it is.
+PICTURES = {"uploadImage": ("image/png", "image/jpeg", "image/webp")}
 OPTIONAL_BODIES = {"advanceOrder": "AdvanceOrder"}
 
 
@@ -209,6 +264,9 @@ def _complete_bodies(operation: dict[str, Any]) -> None:
             "application/pdf": {"schema": {"type": "string", "format": "binary"}},
             "application/json": facts,
         }
+    if name in PICTURES:
+        binary = {"schema": {"type": "string", "format": "binary"}}
+        operation["requestBody"] = {"required": True, "content": dict.fromkeys(PICTURES[name], binary)}
     if name in OPTIONAL_BODIES:
         shape = {"$ref": f"#/components/schemas/{OPTIONAL_BODIES[name]}"}
         content = {"schema": shape, "examples": {"one": {"value": BODY_EXAMPLES[name]}}}

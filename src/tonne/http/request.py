@@ -105,7 +105,15 @@ class ApiRequest(Request[Caller, Any, State]):
         self._whole_body = await self._receive_body()
         return read_json(await self.body(), kind) if self._whole_body else None
 
-    async def _receive_body(self) -> bytes:
+    async def receive_bytes(self, bytes_max: int) -> bytes:
+        """Read a body that is not JSON, whatever it is declared to be.
+
+        Raises:
+            PayloadTooLarge: it is larger; no more than that is read.
+        """
+        return await self._receive_body(bytes_max)
+
+    async def _receive_body(self, bytes_max: int = BODY_BYTES_MAX) -> bytes:
         # Litestar's own reading streams through two generators, and costs a tenth of an order.
         body = b""
         while True:
@@ -113,8 +121,8 @@ class ApiRequest(Request[Caller, Any, State]):
             if message["type"] == "http.disconnect":
                 raise ValidationFailed.at("", "the connection was closed before the whole body was sent")
             body += message["body"]
-            if len(body) > BODY_BYTES_MAX:
-                raise PayloadTooLarge
+            if len(body) > bytes_max:
+                raise PayloadTooLarge(f"The body has more than {bytes_max} bytes.")
             if not message["more_body"]:
                 return body
 

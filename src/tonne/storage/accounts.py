@@ -168,6 +168,20 @@ async def set_test_behaviour(connection: Connection, account: Account, behaviour
     return bool(status == "UPDATE 1")
 
 
+async def set_portfolio(connection: Connection, account: Account, portfolio_id: UUID | None) -> None:
+    """Set the portfolio whose selection an account's orders buy."""
+    await connection.execute(
+        """
+        UPDATE accounts SET bundle_portfolio_id = $3, version = version + 1
+         WHERE organisation_id = $1 AND account_id = $2 AND bundle_portfolio_id IS DISTINCT FROM $3
+        """,
+        account.organisation_id,
+        account.account_id,
+        portfolio_id,
+    )
+    await announce_change(connection)
+
+
 async def replace_selection(connection: Connection, account: Account, selection: Sequence[Choice]) -> None:
     """Replace an account's bundle selection; call it in a transaction."""
     # Two replacements at once would mix: the account's row is what they queue for. Its version tells processes that

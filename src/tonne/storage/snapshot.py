@@ -47,10 +47,25 @@ class SnapshotKeeper:
     current: Snapshot = field(default_factory=Snapshot)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _refreshed_at: float = 0.0
+    # Refreshes that have begun, and the latest of them whose snapshot is there.
+    _begun: int = 0
+    _loaded: int = 0
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     _listener: asyncpg.Connection | None = None
 
     async def refresh(self) -> None:
-        """Load everything anew, as of one moment."""
+        """Load everything anew, as of one moment that is not before this call."""
+        wanted = self._begun + 1
+        # One after the other: what was read earlier must not replace what was read later.
+        async with self._turn:
+            if self._loaded >= wanted:
+                # Somebody else's began after this call.
+                return
+            self._begun += 1
+            await self._load()
+            self._loaded = self._begun
+
+    async def _load(self) -> None:
         async with (
             self.pool.acquire(timeout=5) as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),

@@ -66,9 +66,10 @@ async def list_bundles(
     listed = _listed(
         request.catalogue.bundles.values(), recently_disabled=read_flag(query, "recently_disabled")
     )
+    at = utc_now()
     bundles, has_more = first_page([b for b in listed if cursor is None or b.bundle_id > cursor], page_size)
     return BundlePage(
-        [bundle_body(bundle, request.account, request.catalogue) for bundle in bundles],
+        [bundle_body(bundle, request.account, request.catalogue, at=at) for bundle in bundles],
         has_more=has_more,
         next_cursor=str(bundles[-1].bundle_id) if has_more else None,
     )
@@ -86,7 +87,7 @@ async def get_bundle(request: ApiRequest) -> BundleBody:
     bundle = request.catalogue.bundles.get(_path_id(request))
     if bundle is None:
         raise NotFound
-    return bundle_body(bundle, request.account, request.catalogue)
+    return bundle_body(bundle, request.account, request.catalogue, at=utc_now())
 
 
 @get(

@@ -118,7 +118,7 @@ def _quote(estimate: Estimate, request: ApiRequest) -> QuoteBody | ErrorBody:
     wanted = ByEstimate(estimate.estimate_id, estimate.tonnes)
     purchase = Purchase(wanted, estimate.selection, estimate.precision)
     try:
-        quote = price_purchase(purchase, account=request.account, catalogue=request.catalogue)
+        quote = price_purchase(purchase, account=request.account, catalogue=request.catalogue, at=utc_now())
     except TonneError as error:
         return error_body(error, instance=request.scope["path"])
     return quote_body(quote, request.catalogue)

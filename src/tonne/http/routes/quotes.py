@@ -5,6 +5,7 @@ from __future__ import annotations
 from litestar import Response, post
 from litestar.params import JSONBody
 
+from tonne.application.identifiers import utc_now
 from tonne.application.quote import quote_estimate
 from tonne.domain.errors import EstimateNotFound, OrderValueInvalid
 from tonne.domain.purchase import price_purchase
@@ -27,7 +28,9 @@ TAGS = ["Quotes"]
 )
 async def quote_by_mass(request: ApiRequest, data: JSONBody[QuoteByMass]) -> Response[QuoteBody]:
     """Quote offsets for a mass: an order with the same inputs, placed now, has the same numbers."""
-    quote = price_purchase(data.to_purchase(), account=request.account, catalogue=request.catalogue)
+    quote = price_purchase(
+        data.to_purchase(), account=request.account, catalogue=request.catalogue, at=utc_now()
+    )
     return answer(quote_body(quote, request.catalogue))
 
 
@@ -41,7 +44,9 @@ async def quote_by_mass(request: ApiRequest, data: JSONBody[QuoteByMass]) -> Res
 )
 async def quote_by_value(request: ApiRequest, data: JSONBody[QuoteByValue]) -> Response[QuoteBody]:
     """Quote as much as a value pays for, commission included."""
-    quote = price_purchase(data.to_purchase(), account=request.account, catalogue=request.catalogue)
+    quote = price_purchase(
+        data.to_purchase(), account=request.account, catalogue=request.catalogue, at=utc_now()
+    )
     return answer(quote_body(quote, request.catalogue))
 
 
@@ -56,6 +61,10 @@ async def quote_by_value(request: ApiRequest, data: JSONBody[QuoteByValue]) -> R
 async def quote_by_estimate(request: ApiRequest, data: JSONBody[QuoteByEstimate]) -> Response[QuoteBody]:
     """Quote the mass of an emission estimate, ordered already or not."""
     quote = await quote_estimate(
-        request.services.pool, data.to_purchase(), account=request.account, catalogue=request.catalogue
+        request.services.pool,
+        data.to_purchase(),
+        account=request.account,
+        catalogue=request.catalogue,
+        at=utc_now(),
     )
     return answer(quote_body(quote, request.catalogue))

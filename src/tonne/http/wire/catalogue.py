@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -114,14 +114,14 @@ class ProjectPage(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-def bundle_body(bundle: Bundle, account: Account, catalogue: Catalogue) -> BundleBody:
-    """Print a bundle at the account's prices.
+def bundle_body(bundle: Bundle, account: Account, catalogue: Catalogue, *, at: datetime) -> BundleBody:
+    """Print a bundle at the account's prices of a time.
 
     Raises:
         ExchangeRateNotFound: there is no rate for the account's currency.
     """
     offer = catalogue.offer(
-        bundle, currency=account.currency, commission_rate=account.organisation.commission_rate
+        bundle, currency=account.currency, commission_rate=account.organisation.commission_rate, at=at
     )
     return BundleBody(
         id=str(bundle.bundle_id),

@@ -1,0 +1,89 @@
+"""Take in pictures: looked at, made anew without what else was in the file, and kept by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from datetime import datetime
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from tonne.application.callers import refuse_disabled_key
+from tonne.domain.audit import Actor, Change
+from tonne.domain.errors import PayloadTooLarge, UnsupportedMediaType, ValidationFailed
+from tonne.domain.images import StoredImage
+from tonne.storage.audit import record_changes
+from tonne.storage.database import Connection, Pool
+from tonne.storage.images import keep_image
+
+IMAGE_BYTES_MAX = 2 * 10**6
+# More than any screen shows; a small file may claim to be much larger.
+PIXELS_MAX = 25_000_000
+_FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+
+
+async def upload_image(pool: Pool, data: bytes, *, at: datetime, actor: Actor) -> StoredImage:
+    """Keep a picture for the catalogue.
+
+    Raises:
+        TonneError: as `clean_image`, or the actor's key was disabled since.
+    """
+    image, clean = clean_image(data)
+    async with pool.acquire(timeout=5) as connection, connection.transaction():
+        await refuse_disabled_key(connection, actor)
+        await store_image(connection, image, clean, at=at)
+        change = Change(
+            "image", image.path, "upload", after={"media_type": image.media_type, "bytes": len(clean)}
+        )
+        await record_changes(connection, actor, [change], at=at)
+    return image
+
+
+async def store_image(connection: Connection, image: StoredImage, data: bytes, *, at: datetime) -> None:
+    """Keep a picture that was cleaned."""
+    await keep_image(connection, image, data, at=at)
+
+
+def clean_image(data: bytes) -> tuple[StoredImage, bytes]:
+    """Read a PNG, JPEG or WebP picture and write it anew: nothing of the file is kept but what is seen.
+
+    Raises:
+        PayloadTooLarge: it has over 2 MB.
+        UnsupportedMediaType: it is none of these.
+        ValidationFailed: it is damaged, or has over 25 million pixels.
+    """
+    if len(data) > IMAGE_BYTES_MAX:
+        raise PayloadTooLarge(f"A picture has at most {IMAGE_BYTES_MAX // 10**6} MB.")
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            Image.open(io.BytesIO(data), formats=list(_FORMATS)) as found,
+        ):
+            kind = found.format
+            if found.width * found.height > PIXELS_MAX:
+                raise ValidationFailed.at("", f"a picture has at most {PIXELS_MAX} pixels")
+            found.load()
+            picture = ImageOps.exif_transpose(found)
+    except UnidentifiedImageError:
+        raise UnsupportedMediaType("Send a picture as PNG, JPEG or WebP.") from None
+    # A damaged picture may break the decoder anywhere, and in any way.
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
+        raise ValidationFailed.at("", f"the picture is damaged: {error}") from None
+    assert kind is not None
+    written = io.BytesIO()
+    if kind == "JPEG":
+        picture.convert("RGB").save(written, "JPEG", quality=90, optimize=True)
+    elif kind == "WEBP":
+        picture.save(written, "WEBP", quality=90)
+    else:
+        _plain(picture).save(written, "PNG", optimize=True)
+    clean = written.getvalue()
+    return StoredImage(hashlib.sha256(clean).digest(), _FORMATS[kind]), clean
+
+
+def _plain(picture: Image.Image) -> Image.Image:
+    """The picture without text chunks and the like, which the writer of PNG takes along."""
+    plain = picture.convert("RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB")
+    plain.info = {}
+    return plain
