@@ -23,6 +23,8 @@ CATALOGUE = {
     "bundle_portfolios",
     "bundle_portfolio_choices",
     "images",
+    "withdrawals",
+    "retirements_elsewhere",
     "catalogue_state",
     "bundle_commitments",
     "service_secrets",

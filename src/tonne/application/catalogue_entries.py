@@ -124,6 +124,11 @@ class BundleEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     projects: Annotated[list[Slug], Meta(description="Slugs of projects.")] | UnsetType = UNSET
     on_shortage: OnShortage | UnsetType = UNSET
     retirement_policy: RetirementPolicy | UnsetType = UNSET
+    low_stock_tonnes: (
+        Annotated[int, Meta(ge=0, le=10**12, description="With less in stock the operator is warned.")]
+        | UnsetType
+        | None
+    ) = UNSET
     offset_type: Annotated[str, Meta(pattern="^(emissions_reduction|carbon_removal)$")] | UnsetType | None = (
         UNSET
     )

@@ -10,7 +10,9 @@ from tonne.cli.billing import BILLING_COMMANDS
 from tonne.cli.catalogue import catalogue
 from tonne.cli.check import check
 from tonne.cli.db import db, init
+from tonne.cli.inventory import inventory
 from tonne.cli.keys import keys
+from tonne.cli.lots import lots, projects
 from tonne.cli.orders import orders
 from tonne.cli.proof import proof
 from tonne.cli.rates import rates
@@ -36,6 +38,9 @@ for command in (
     db,
     catalogue,
     rates,
+    projects,
+    lots,
+    inventory,
     keys,
     accounts,
     orders,

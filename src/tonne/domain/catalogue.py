@@ -117,12 +117,19 @@ class Bundle:
     on_shortage: OnShortage = OnShortage.ACCEPT
     identifier: str = ""
     retirement_policy: RetirementPolicy = RetirementPolicy.OLDEST_VINTAGE
+    low_stock_tonnes: int | None = None
     # Oldest first.
     prices: tuple[Price, ...] = ()
 
     @property
     def disabled(self) -> bool:
         return self.disabled_at is not None
+
+    @property
+    def is_low(self) -> bool:
+        """Whether less is in stock than the operator wants to be warned of."""
+        tracked, least = self.available_tonnes, self.low_stock_tonnes
+        return not self.disabled and tracked is not None and least is not None and tracked < least
 
     def price_at(self, currency: str, at: datetime) -> Decimal | None:
         """The price in a currency at a time; None in a foreign one that has no fixed price then."""

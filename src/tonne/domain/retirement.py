@@ -171,8 +171,11 @@ def grams_to_fill(waiting_grams: int) -> int:
 
 
 def format_serial(prefix: str, number: int) -> str:
-    """A serial number as it is printed: the block's prefix and the unit's number."""
-    return f"{prefix}-{number}"
+    """A serial number as it is printed: the block's prefix and the unit's number.
+
+    Where a registry writes the number in the middle, as a block from it to itself, the prefix says where: `{}`.
+    """
+    return prefix.replace("{}", f"{number}-{number}") if "{}" in prefix else f"{prefix}-{number}"
 
 
 def _oldest_vintage(stock: list[LotStock], tonnes: int) -> list[Take]:

@@ -31,7 +31,7 @@ _BUNDLES = """
                    FROM bundle_projects bp
                    JOIN projects p USING (project_id)
                    LEFT JOIN (SELECT project_id, sum(available_tonnes) AS available_tonnes
-                                FROM lots WHERE mode = 'live' GROUP BY project_id) s USING (project_id)
+                                FROM lots WHERE mode = 'live' AND suspended_at IS NULL GROUP BY project_id) s USING (project_id)
                   GROUP BY bp.bundle_id) m USING (bundle_id)
      ORDER BY b.bundle_id
 """
@@ -52,7 +52,7 @@ _PROJECT_COLUMNS = (
 _BUNDLE_COLUMNS = (
     "bundle_id, name, base_price, base_currency, description, offset_type, approach, carbon_permanence, "
     "background_colour, primary_image, large_image, primary_image_hires, small_thumbnail, disabled_at, on_shortage, "
-    "identifier, retirement_policy"
+    "identifier, retirement_policy, low_stock_tonnes"
 )
 
 
@@ -362,5 +362,6 @@ def _bundle(row: Record, prices: tuple[Price, ...]) -> Bundle:
         on_shortage=OnShortage(row["on_shortage"]),
         identifier=row["identifier"],
         retirement_policy=RetirementPolicy(row["retirement_policy"]),
+        low_stock_tonnes=row["low_stock_tonnes"],
         prices=prices,
     )

@@ -173,7 +173,7 @@ async def load_commitments(
     rows = await connection.fetch(
         """
         SELECT project_id, vintage_year, sum(available_tonnes)::bigint AS tonnes FROM lots
-         WHERE mode = 'live' AND available_tonnes > 0 AND project_id = ANY($1::uuid[])
+         WHERE mode = 'live' AND available_tonnes > 0 AND suspended_at IS NULL AND project_id = ANY($1::uuid[])
          GROUP BY project_id, vintage_year
         """,
         list(project_ids),

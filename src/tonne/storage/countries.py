@@ -41,3 +41,37 @@ def _names() -> dict[str, str]:
         and targets[0] in names
         and alias not in _NOT_IN_ISO_3166
     }
+
+
+# Names that others use, in lower case.
+_OTHER_NAMES = {
+    "bolivia, plurinational state of": "BOL",
+    "congo": "COG",
+    "congo, the democratic republic of the": "COD",
+    "england": "GBR",
+    "korea, republic of": "KOR",
+    "myanmar": "MMR",
+    "scotland": "GBR",
+    "south sweden": "SWE",
+    "tanzania, united republic of": "TZA",
+    "turkey": "TUR",
+    "united states of america": "USA",
+    "usa": "USA",
+    "viet nam": "VNM",
+}
+
+
+def find_country(name: str) -> str | None:
+    """A country's alpha-3 code by its English name, as it is usual or as ISO has it, or by its alpha-2 code."""
+    wanted = name.strip()
+    return _codes().get(wanted.lower()) or _OTHER_NAMES.get(wanted.lower())
+
+
+@cache
+def _codes() -> dict[str, str]:
+    names = Locale("en").territories
+    by_alpha_2 = {
+        targets[0]: alias for alias, targets in get_global("territory_aliases").items() if alias in _names()
+    }
+    found = {name.lower(): code for code, name in _names().items()}
+    return found | {alpha_2.lower(): code for alpha_2, code in by_alpha_2.items() if alpha_2 in names}

@@ -33,6 +33,7 @@ _STOCK = """
                      AND p.country_code <> ALL($5::text[]) AND p.project_id <> ALL($6::uuid[])
      CROSS JOIN LATERAL (SELECT * FROM lots
                           WHERE lots.project_id = bp.project_id AND lots.mode = $2 AND lots.available_tonnes > 0
+                            AND lots.suspended_at IS NULL
                             AND ($4::int IS NULL OR lots.vintage_year >= $4)
                           ORDER BY {order} LIMIT $3) l
      WHERE bp.bundle_id = $1

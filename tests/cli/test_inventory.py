@@ -1,0 +1,279 @@
+"""Projects and lots from files, real ones and damaged ones; lots suspended, reversed, invalidated."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import itertools
+import json
+
+import pytest
+from tests.paying import on_pool
+
+from tonne.application.identifiers import utc_now
+from tonne.application.import_inventory import Purchase, import_lots
+from tonne.application.inventory_files import LotFormat, read_lots
+from tonne.domain.accounts import Mode
+from tonne.domain.audit import SERVICE
+
+PROJECTS = """name,project_type,registry_name,registry_project_id,country_code
+Example Forest,Forest,American Carbon Registry,ACR00001,USA
+"""
+HEADER = "registry_name,registry_project_id,vintage_year,serial_number,quantity,cost_per_tonne,cost_currency,seller\n"
+GOOD = "American Carbon Registry,ACR00001,2020,FICTION-{}-{},,9.50,USD,Example Seller\n"
+
+
+@pytest.fixture
+def run(tonne, tmp_path):
+    """Import a text; returns the counts."""
+
+    def run(command, text, *options, status=0):
+        file = tmp_path / "file.csv"
+        file.write_text(text)
+        errors = ("--errors", str(tmp_path / "errors.csv"))
+        return json.loads(
+            tonne(*command.split(), str(file), *errors, "--json", *options, status=status).stdout
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sound(service, tonne):
+    yield
+    assert json.loads(tonne("check", "--json").stdout)["sound"] is True
+
+
+def counts(told):
+    return told["imported"], told["unchanged"], told["refused"]
+
+
+def stock(tonne, project="ACR00001"):
+    return json.loads(tonne("lots", "list", "--project", project, "--json").stdout)
+
+
+def test_projects_and_lots_are_imported_once(run, tonne):
+    assert counts(run("projects import --format csv", PROJECTS)) == (1, 0, 0)
+    assert counts(run("projects import --format csv", PROJECTS)) == (0, 1, 0)
+    text = HEADER + GOOD.format(1, 100) + GOOD.format(101, 150)
+    assert counts(run("lots import --format csv", text, "--dry-run")) == (2, 0, 0)
+    assert stock(tonne) == []
+    assert counts(run("lots import --format csv", text)) == (2, 0, 0)
+    assert counts(run("lots import --format csv", text)) == (0, 2, 0)
+    [first, second] = stock(tonne)
+    assert (first["available_tonnes"], first["cost_per_tonne"], first["seller"]) == (
+        100,
+        "9.50",
+        "Example Seller",
+    )
+    assert (second["serial_first"], second["serial_last"]) == (101, 150)
+
+
+def test_planted_damage_is_named_row_by_row_and_the_good_rows_are_kept(run, tonne, tmp_path):
+    rows = [
+        GOOD.format(1000, 1009),
+        GOOD.format(1005, 1020),  # overlaps the row before
+        GOOD.format(1000, 1009),  # the same again
+        GOOD.format(90, 95),  # overlaps what is in the database
+        GOOD.format(2000, 1999),  # backwards
+        GOOD.format("x", 5),
+        GOOD.format(3000, 3009).replace(",,9.50", ",11,9.50"),  # the quantity differs
+        GOOD.format(3000, 3009).replace("9.50,USD", "9.50,"),  # a cost without a currency
+        GOOD.format(3000, 3009).replace("USD", "ZZZ"),
+        GOOD.format(3000, 3009).replace("2020", "1970"),
+        GOOD.format(3000, 3009).replace("ACR00001", "ACR09999"),
+        GOOD.format(3000, 3009).replace("\n", ",extra\n"),
+        GOOD.format(4000, 4009),
+    ]
+    told = run("lots import --format csv", HEADER + "".join(rows), status=1)
+    assert counts(told) == (2, 0, 11)
+    with (tmp_path / "errors.csv").open(newline="") as file:
+        errors = [(int(row["line"]), row["code"]) for row in csv.DictReader(file)]
+    assert errors == [
+        (3, "serial_overlap"),
+        (4, "serial_repeated"),
+        (5, "serial_overlap"),
+        (6, "damaged"),
+        (7, "damaged"),
+        (8, "quantity_differs"),
+        (9, "cost_incomplete"),
+        (10, "currency_invalid"),
+        (11, "vintage_invalid"),
+        (12, "project_unknown"),
+        (13, "columns"),
+    ]
+    assert {lot["serial_first"] for lot in stock(tonne)} >= {1000, 4000}
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "\xff"])
+def test_a_file_of_which_nothing_can_be_read_is_said_so(tonne, tmp_path, text):
+    file = tmp_path / "file.csv"
+    file.write_bytes(text.encode("latin-1"))
+    said = tonne("lots", "import", str(file), "--format", "csv", status=2).output
+    assert "can't be read" in said
+
+
+def test_imports_at_once_never_store_a_serial_number_twice(service, run_sql):
+    texts = [
+        HEADER + "".join(GOOD.format(10_000 + n * 10, 10_009 + n * 10 + shift) for n in range(50))
+        for shift in (0, 5)
+    ]
+    reads = [read_lots(text, LotFormat.CSV) for text in texts]
+
+    async def both(pool):
+        await asyncio.gather(
+            *(
+                import_lots(pool, read, Purchase(), sha256=bytes(32), at=utc_now(), actor=SERVICE)
+                for read in reads * 2
+            )
+        )
+
+    on_pool(service.database_url, both)
+    rows = run_sql(
+        "SELECT serial_first, serial_last FROM lots WHERE serial_first >= 10000 ORDER BY serial_first"
+    )
+    assert rows
+    assert all(before["serial_last"] < after["serial_first"] for before, after in itertools.pairwise(rows))
+
+
+def test_real_projects_are_imported_as_published(tonne, shared_data, tmp_path):
+    for name, layout, expected, status in (
+        ("carb_projects", "carb", (610, 4, 0), 0),  # four are in the demo already
+        ("klima_project_vintages", "klima", (222, 560, 0), 0),  # and three
+        ("cdr_projects", "cdr", (44, 0, 14), 1),
+    ):
+        arguments = ("projects", "import", str(shared_data / f"{name}.csv"), "--format", layout, "--json")
+        told = json.loads(tonne(*arguments, "--errors", str(tmp_path / "e.csv"), status=status).stdout)
+        assert counts(told) == expected
+        again = json.loads(tonne(*arguments, "--errors", str(tmp_path / "e.csv"), status=status).stdout)
+        assert counts(again) == (0, expected[0] + expected[1], expected[2])
+
+
+def test_real_lots_are_imported_as_published_dirt_included(tonne, shared_data, tmp_path, run_sql):
+    errors = ("--errors", str(tmp_path / "e.csv"), "--json")
+    carb = str(shared_data / "carb_issuances.csv")
+    told = json.loads(tonne("lots", "import", carb, "--format", "carb", *errors, status=1).stdout)
+    assert counts(told) == (1868, 0, 50)
+    assert told["refused_by_reason"] == {"no_credits": 44, "quantity_invalid": 6}
+    assert counts(
+        json.loads(tonne("lots", "import", carb, "--format", "carb", *errors, status=1).stdout)
+    ) == (0, 1868, 50)
+    # The two that were invalidated are not for sale, nor what others retired or the buffer holds.
+    gone = run_sql("SELECT available_tonnes FROM lots WHERE serial_raw IN ('CALS5123-E', 'CAOD0018-A')")
+    assert [row["available_tonnes"] for row in gone] == [0, 0]
+    verra = str(shared_data / "vcs_serial_blocks.csv")
+    told = json.loads(
+        tonne("lots", "import", verra, "--format", "verra", "--create-projects", *errors).stdout
+    )
+    assert counts(told) == (161, 0, 0)
+    retired = str(shared_data / "carb_retirements.csv")
+    told = json.loads(tonne("lots", "import-retirements", retired, *errors, status=1).stdout)
+    assert counts(told) == (3642, 0, 2)
+    assert told["refused_by_reason"] == {"vintage_differs": 2}
+    assert counts(json.loads(tonne("lots", "import-retirements", retired, *errors, status=1).stdout)) == (
+        0,
+        3642,
+        2,
+    )
+
+
+@pytest.fixture
+def sold(service, tonne, tmp_path, run):
+    """A project with a lot of 10 tonnes, four of which are allocated and two retired; returns the lot's facts."""
+    name = f"p{utc_now():%H%M%S%f}"
+    run(
+        "projects import --format csv",
+        f"name,project_type,registry_name,registry_project_id,country_code\n{name},Forest,Fiction,{name},USA\n",
+    )
+    lots = f"Fiction,{name},2020,{name}-1-10,,,,\n"
+    run("lots import --format csv", HEADER + lots)
+    slug = f"{name}-{name}"
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        f"bundles: [{{identifier: {name}, name: {name}, currency: USD, price: 10, projects: [{slug}]}}]"
+    )
+    tonne("catalogue", "apply", str(file), "--yes")
+    with service.client("USD", Mode.LIVE) as client:
+        bundle = _find_bundle(client, name)
+        order = client.post(
+            "/orders/by-mass",
+            json={"bundle_masses": [{"bundle_id": bundle, "mass": {"amount": "4", "unit": "t"}}]},
+        ).json()
+    tonne("orders", "pay", order["id"])
+    tonne("retire")
+    [lot] = stock(tonne, name)
+    assert (lot["available_tonnes"], lot["allocated_tonnes"]) == (6, 4)
+    return lot | {"order_id": order["id"], "name": name, "bundle_id": bundle}
+
+
+def _find_bundle(client, name):
+    for _ in range(2000):
+        for bundle in client.get("/bundles?limit=100").json()["data"]:
+            if bundle["name"] == name:
+                return bundle["id"]
+    pytest.fail("the service never heard of the bundle")
+
+
+def test_a_suspended_lot_is_not_sold_until_it_is_released(tonne, sold, service):
+    def available():
+        with service.client("USD", Mode.LIVE) as client:
+            return client.get(f"/bundles/{sold['bundle_id']}").json()["available_quantity"]
+
+    def comes_to(tonnes):
+        # The service hears of it a moment later.
+        return any(available() == tonnes for _ in range(2000))
+
+    assert (
+        "now suspended"
+        in tonne("lots", "suspend", sold["lot_id"], "--reason", "The registry looks into it.").output
+    )
+    assert "suspended before" in tonne("lots", "suspend", sold["lot_id"], "--reason", "Again.").output
+    assert comes_to("0")
+    assert "suspended" in tonne("inventory", "report", "--csv").stdout
+    assert "now active" in tonne("lots", "release", sold["lot_id"]).output
+    assert comes_to("6")
+
+
+def test_what_is_reversed_is_not_sold_and_whom_it_concerns_is_listed(tonne, sold):
+    arguments = ("lots", "reverse", sold["lot_id"], "--serials", "3-7", "--reason", "The forest burnt.")
+    shown = json.loads(tonne(*arguments, "--dry-run", "--json").stdout)
+    assert shown["tonnes_in_stock"] == 3
+    assert [(each["order_id"], each["tonnes"]) for each in shown["affected"]] == [(sold["order_id"], 2)]
+    assert stock(tonne, sold["name"])[0]["cancelled_tonnes"] == 0
+    said = tonne(*arguments).output
+    assert "3 tonnes of them were in stock" in said
+    assert sold["order_id"] in said
+    [lot] = stock(tonne, sold["name"])
+    assert (lot["available_tonnes"], lot["cancelled_tonnes"], lot["serial_next"]) == (3, 3, 8)
+    assert "were withdrawn before" in tonne(*arguments, status=1).output
+    assert (
+        "must be within"
+        in tonne("lots", "invalidate", sold["lot_id"], "--serials", "9-11", "--reason", "x", status=1).output
+    )
+
+
+def test_numbers_before_and_after_what_is_invalidated_are_sold_on(tonne, sold, service, run_sql):
+    tonne("lots", "invalidate", sold["lot_id"], "--serials", "7-8", "--reason", "Void.")
+    [lot] = stock(tonne, sold["name"])
+    assert (lot["available_tonnes"], lot["cancelled_tonnes"]) == (4, 2)
+    with service.client("USD", Mode.LIVE) as client:
+        masses = [{"bundle_id": sold["bundle_id"], "mass": {"amount": "4", "unit": "t"}}]
+        order = client.post("/orders/by-mass", json={"bundle_masses": masses}).json()
+    tonne("orders", "pay", order["id"])
+    tonne("retire")
+    rows = run_sql(
+        "SELECT serial_first, serial_last FROM retirements WHERE serial_prefix = $1 ORDER BY serial_first",
+        sold["name"],
+    )
+    assert [tuple(row) for row in rows] == [(1, 4), (5, 6), (9, 10)]
+
+
+def test_the_report_sums_up_and_warns_of_what_runs_low(tonne, sold, tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text(f"bundles: [{{identifier: {sold['name']}, low_stock_tonnes: 7}}]")
+    tonne("catalogue", "apply", str(file), "--yes")
+    told = json.loads(tonne("inventory", "report", "--json").stdout)
+    assert {"bundle": sold["name"], "available_tonnes": 6, "low_stock_tonnes": 7} in told["low_stock"]
+    [line] = [line for line in told["lines"] if line["registry_project_id"] == sold["name"]]
+    assert (line["issued_tonnes"], line["available_tonnes"], line["allocated_tonnes"]) == (10, 6, 4)
+    assert f"Low: {sold['name']} has 6 tonnes" in tonne("inventory", "report").output
