@@ -32,7 +32,18 @@ REFUSED_VALUES = {
     "must name somebody": "what can be seen",
     "must be printable characters": "what can be seen",
     "must be an email address": "what an email address is",
+    "is no column of orders": "what columns a file of orders has",
+    "is the column that every file of orders needs": "what columns a file of orders has",
+    "is a column twice": "what columns a file of orders has",
+    "is no CSV": "what CSV is",
+    "there are no rows": "what a row is",
 }
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(_: schemathesis.SerializationContext, value: Any) -> bytes:
+    """What is generated for a file is its text."""
+    return str(value).encode()
 
 
 @schemathesis.check

@@ -36,6 +36,7 @@ OPERATIONS = {
     "POST /v1/operator/bundles/{id}/prices", "POST /v1/operator/portfolios", "PUT /v1/operator/portfolios/{id}",
     "PATCH /v1/operator/portfolios/{id}", "PUT /v1/operator/default-selection", "POST /v1/operator/exchange-rates",
     "POST /v1/operator/images",
+    "POST /v1/orders/bulk", "GET /v1/operator/audit", "GET /v1/operator/reports/retirements",
 }  # fmt: skip
 BODY = {"validation_error", "payload_too_large", "unsupported_media_type"}
 SELECTION = {
@@ -105,6 +106,9 @@ OWN_ERRORS = {
         for method in ("PUT", "PATCH")
     },
     "POST /v1/operator/bundles/{id}/prices": BODY | OPERATED | {"catalogue_conflict"},
+    "POST /v1/orders/bulk": BODY,
+    "GET /v1/operator/reports/retirements": {"validation_error", "insufficient_scope"},
+    "GET /v1/operator/audit": PAGED | {"id_invalid", "insufficient_scope"},
 }
 ORDER = {
     "id", "idempotency_key", "type", "status", "currency", "offset_cost", "commission", "total_cost", "quantity",

@@ -6,16 +6,20 @@ import click
 
 import tonne
 from tonne.cli.accounts import accounts
+from tonne.cli.audit import audit
 from tonne.cli.billing import BILLING_COMMANDS
 from tonne.cli.catalogue import catalogue
 from tonne.cli.check import check
 from tonne.cli.db import db, init
+from tonne.cli.exports import export_orders, report_retirements
 from tonne.cli.inventory import inventory
 from tonne.cli.keys import keys
 from tonne.cli.lots import lots, projects
+from tonne.cli.order_import import import_file
 from tonne.cli.orders import orders
 from tonne.cli.proof import proof
 from tonne.cli.rates import rates
+from tonne.cli.report import report
 from tonne.cli.retire import retire, worker
 from tonne.cli.retirements import retirements
 from tonne.cli.serve import serve
@@ -32,6 +36,9 @@ def main() -> None:
 
 for command in BILLING_COMMANDS:
     accounts.add_command(command)
+orders.add_command(export_orders)
+orders.add_command(import_file)
+retirements.add_command(report_retirements)
 for command in (
     serve,
     init,
@@ -45,9 +52,11 @@ for command in (
     accounts,
     orders,
     retirements,
+    report,
     retire,
     worker,
     proof,
+    audit,
     check,
 ):
     main.add_command(command)

@@ -52,6 +52,33 @@ class Change:
     after: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One property that a change touched, by its path; None where it is not there. Values are JSON-able."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+def differences(before: Any, after: Any, path: str = "") -> list[Difference]:
+    """What differs between two states of an object: property by property down nested objects, lists as wholes."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = [*before, *(name for name in after if name not in before)]
+        return [
+            difference
+            for name in names
+            for difference in differences(
+                before.get(name), after.get(name), f"{path}.{name}" if path else str(name)
+            )
+        ]
+    if before is None and isinstance(after, dict) and after:
+        return differences({}, after, path)
+    if after is None and isinstance(before, dict) and before:
+        return differences(before, {}, path)
+    return [] if before == after else [Difference(path, before, after)]
+
+
 def chain_hash(previous_hash: bytes, fields: Sequence[str]) -> bytes:
     """The hash of an entry: SHA-256 of the one before it and of the entry's fields, each with its length in bytes.
 

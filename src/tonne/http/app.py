@@ -18,6 +18,8 @@ from tonne.http.rate_limits import RateLimiter
 from tonne.http.request import BODY_BYTES_MAX, ApiRequest, Services
 from tonne.http.routes import (
     account,
+    audit,
+    bulk,
     catalogue,
     estimates,
     operator,
@@ -27,6 +29,7 @@ from tonne.http.routes import (
     orders,
     portfolios,
     quotes,
+    reports,
     sandbox,
     service,
 )
@@ -36,6 +39,7 @@ V1 = (
     orders.create_order_by_mass,
     orders.create_order_by_value,
     orders.create_order_by_estimate,
+    bulk.order_in_bulk,
     orders.list_account_orders,
     orders.get_order,
     order_credits.list_order_allocations,
@@ -81,6 +85,8 @@ V1 = (
     operator_catalogue.put_default_selection,
     operator_catalogue.set_exchange_rates,
     operator_catalogue.upload_picture,
+    audit.list_audit_entries,
+    reports.report_retirements,
 )
 ABOUT = (
     service.livez,
@@ -92,12 +98,13 @@ ABOUT = (
 
 # What Litestar hands to exception handlers.
 Asked = Request[Any, Any, Any]
-# Operations at a fixed path with a body that every key may call: the hot ones, all of them writes or quotes.
+# Operations at a fixed path with a JSON body that every key may call: the hot ones, all of them writes or quotes.
 SHORT_CUT = tuple(
     handler
     for handler in V1
     if handler.http_methods == {"POST"}
     and not handler.guards
+    and handler is not bulk.order_in_bulk
     and not any("{" in path for path in handler.paths)
 )
 

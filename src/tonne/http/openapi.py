@@ -6,11 +6,14 @@ from typing import Any
 
 import msgspec
 
+from tonne.application.bulk_rows import BulkRow
 from tonne.application.catalogue_entries import BundleEntry, PortfolioEntry, ProjectEntry
 from tonne.application.certificate_facts import CertificateBody
 from tonne.application.error_body import ErrorBody
 from tonne.domain.selection import BUNDLES_MAX
 from tonne.http.wire.accounts import AccountBody
+from tonne.http.wire.audit import AuditEntryBody, AuditPage
+from tonne.http.wire.bulk import BulkBody
 from tonne.http.wire.catalogue import BundleBody, BundlePage, ProjectBody, ProjectPage
 from tonne.http.wire.common import NO_NUL, ChoiceBody
 from tonne.http.wire.credits import AllocationBody, RetirementBody
@@ -45,11 +48,12 @@ from tonne.http.wire.orders import (
 )
 from tonne.http.wire.portfolios import ChoosePortfolio, PortfolioBody
 from tonne.http.wire.quotes import QuoteBody
+from tonne.http.wire.reports import DisclosureBody
 from tonne.http.wire.sandbox import AdvanceOrder, ChangeTestBehaviour
 
 WIRE = (
-    AccountBody, AccountRules, AdvanceOrder, AllocationBody, BalanceBody, BundleBody, BundlePage, CertificateBody,
-    ChangeBilling, ChangeTestBehaviour, ChoiceBody, CreateElectricityEstimate, CreateOrderByEstimate, MovePayment,
+    AccountBody, AccountRules, AdvanceOrder, AllocationBody, AuditEntryBody, AuditPage, BalanceBody, BulkBody, BulkRow, BundleBody, BundlePage, CertificateBody,
+    ChangeBilling, ChangeTestBehaviour, ChoiceBody, DisclosureBody, CreateElectricityEstimate, CreateOrderByEstimate, MovePayment,
     PaidOrders, PaymentBody, PayOrders,
     CreateOrderByMass, CreateOrderByValue, ErrorBody, EstimateBody, OrderBody, OrderPage, ProjectBody,
     ProjectPage, QuoteBody, QuoteByEstimate, QuoteByMass, QuoteByValue, RetirementBody, BundleEntry, Changed,
@@ -200,6 +204,22 @@ REPEATABLE_HEADERS_BY_STATUS = {
 
 # Operations that take a picture as it is.
 PICTURES = {"uploadImage": ("image/png", "image/jpeg", "image/webp")}
+# What the rows of a file have as NDJSON, in each line, and as CSV, with the same names as columns.
+BULK_ROWS = {
+    "required": True,
+    "content": {
+        "application/x-ndjson": {
+            "schema": {"type": "string", "description": "A `BulkRow` a line."},
+            "examples": {
+                "one": {"value": '{"idempotency_key": "invoice-1042", "mass": "12.07", "unit": "kg"}\n'}
+            },
+        },
+        "text/csv": {
+            "schema": {"type": "string"},
+            "examples": {"one": {"value": "idempotency_key,mass,unit\r\ninvoice-1042,12.07,kg\r\n"}},
+        },
+    },
+}
 OPTIONAL_BODIES = {"advanceOrder": "AdvanceOrder"}
 
 
@@ -267,6 +287,15 @@ def _complete_bodies(operation: dict[str, Any]) -> None:
     if name in PICTURES:
         binary = {"schema": {"type": "string", "format": "binary"}}
         operation["requestBody"] = {"required": True, "content": dict.fromkeys(PICTURES[name], binary)}
+    if name == "orderInBulk":
+        operation["requestBody"] = BULK_ROWS
+        results = {"schema": {"type": "string", "description": "A result a line, then the total."}}
+        operation["responses"]["200"]["content"]["application/x-ndjson"] = results
+    if name == "reportRetirements":
+        operation["responses"]["200"]["content"] |= {
+            "text/csv": {"schema": {"type": "string"}},
+            "application/pdf": {"schema": {"type": "string", "format": "binary"}},
+        }
     if name in OPTIONAL_BODIES:
         shape = {"$ref": f"#/components/schemas/{OPTIONAL_BODIES[name]}"}
         content = {"schema": shape, "examples": {"one": {"value": BODY_EXAMPLES[name]}}}

@@ -1,23 +1,21 @@
 """Rows of `audit_entries` and `audit_heads`: who changed what, written in the transaction that changes it.
 
 Entries are only ever added. Those of an organisation, and those of the platform, form a chain each: an entry's hash
-covers the one before it, and the head says how long the chain is and how it ends. `tonne audit verify` walks it.
+covers the one before it, and the head says how long the chain is and how it ends. `tonne.storage.audit_checks` walks it.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from tonne.domain.audit import FIRST_HASH, PLATFORM, Actor, Change, chain_hash
 from tonne.storage.database import Connection, Record
-
-_FETCHED_TOGETHER = 1000
 
 _HEAD = """
     INSERT INTO audit_heads (organisation_id, sequence, hash) VALUES ($1, 0, $2)
@@ -30,6 +28,21 @@ _ENTER = """
     SELECT $1, $2 + n.position, $3, $4, $5, n.action, n.object_type, n.object_id, n.before, n.after, n.hash
       FROM unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::bytea[]) WITH ORDINALITY
            AS n (action, object_type, object_id, before, after, hash, position)
+"""
+
+# The newest of each chain by its own index, then the newest of those.
+_LIST = """
+    SELECT e.*
+      FROM audit_heads h,
+           LATERAL (SELECT * FROM audit_entries n
+                     WHERE n.organisation_id = h.organisation_id
+                       AND ($1::text IS NULL OR n.object_id = $1) AND ($2::text IS NULL OR n.object_type = $2)
+                       AND ($3::text IS NULL OR position(lower($3) IN lower(n.actor)) > 0)
+                       AND ($4::timestamptz IS NULL OR n.at >= $4)
+                       AND ($5::timestamptz IS NULL OR
+                            (n.at, n.organisation_id, n.sequence) < ($5, $6::uuid, $7::bigint))
+                     ORDER BY n.at DESC, n.sequence DESC LIMIT $8) e
+     ORDER BY e.at DESC, e.organisation_id DESC, e.sequence DESC LIMIT $8
 """
 
 
@@ -48,6 +61,14 @@ class AuditEntry:
     before: str | None
     after: str | None
     hash: bytes
+
+
+class AuditPlace(NamedTuple):
+    """Where an entry stands among all entries, sorted by time."""
+
+    at: datetime
+    organisation_id: UUID
+    sequence: int
 
 
 async def record_changes(
@@ -69,7 +90,8 @@ async def record_changes(
     last, hashes = head["hash"], []
     rows = [(c.action, c.object_type, str(c.object_id), _json(c.before), _json(c.after)) for c in changes]
     for position, row in enumerate(rows, start=1):
-        last = chain_hash(last, _fields(head["sequence"] + position, at, actor.name, actor.request_id, *row))
+        fields = _fields(organisation_id, head["sequence"] + position, at, actor.name, actor.request_id, *row)
+        last = chain_hash(last, fields)
         hashes.append(last)
     columns = [list(column) for column in zip(*rows, strict=True)]
     await connection.execute(
@@ -90,67 +112,23 @@ async def list_entries(
     object_type: str | None = None,
     actor: str | None = None,
     since: datetime | None = None,
+    after: AuditPlace | None = None,
     limit: int,
 ) -> list[AuditEntry]:
-    """The newest entries that match, of every chain, newest first."""
+    """The newest entries of all chains that match, newest first; only those that come `after` a place, older ones.
+
+    None does not filter; `actor` is a part of the actor's name, in any case.
+    """
     rows = await connection.fetch(
-        """
-        SELECT * FROM audit_entries
-         WHERE ($1::text IS NULL OR object_id = $1) AND ($2::text IS NULL OR object_type = $2)
-           AND ($3::text IS NULL OR actor = $3) AND ($4::timestamptz IS NULL OR at >= $4)
-         ORDER BY at DESC, organisation_id, sequence DESC LIMIT $5
-        """,
+        _LIST,
         object_id,
         object_type,
         actor,
         since,
+        *(after or (None, None, None)),
         limit,
     )
-    return [AuditEntry(**row) for row in rows]
-
-
-async def walk_chains(connection: Connection) -> AsyncIterator[tuple[UUID, list[AuditEntry]]]:
-    """Every chain's entries, in order, some at a time; call it in a transaction."""
-    cursor = connection.cursor(
-        "SELECT * FROM audit_entries ORDER BY organisation_id, sequence", prefetch=_FETCHED_TOGETHER
-    )
-    together: list[AuditEntry] = []
-    async for row in cursor:
-        entry = _entry(row)
-        if together and (
-            together[0].organisation_id != entry.organisation_id or len(together) == _FETCHED_TOGETHER
-        ):
-            yield together[0].organisation_id, together
-            together = []
-        together.append(entry)
-    if together:
-        yield together[0].organisation_id, together
-
-
-async def verify_chains(connection: Connection) -> tuple[int, list[str]]:
-    """Walk every chain: returns how many entries there are, and what is wrong; call it in a transaction."""
-    heads = {
-        row["organisation_id"]: (row["sequence"], row["hash"])
-        for row in await connection.fetch("SELECT * FROM audit_heads")
-    }
-    found: list[str] = []
-    ends: dict[UUID, tuple[int, bytes]] = {}
-    count = 0
-    async for chain, entries in walk_chains(connection):
-        for entry in entries:
-            count += 1
-            sequence, last = ends.get(chain, (0, FIRST_HASH))
-            if entry.sequence != sequence + 1:
-                found.append(f"{_name(chain)}: entries {sequence + 1} to {entry.sequence - 1} are missing")
-            elif entry_hash(entry, last) != entry.hash:
-                found.append(f"{_name(chain)}: entry {entry.sequence} or the link to it was changed")
-            ends[chain] = (entry.sequence, entry.hash)
-    found += [
-        f"{_name(chain)}: the last entries are missing, or the end was changed"
-        for chain in heads.keys() | ends.keys()
-        if heads.get(chain) != ends.get(chain)
-    ]
-    return count, sorted(found)
+    return [entry_of(row) for row in rows]
 
 
 async def find_heads(connection: Connection) -> dict[UUID, tuple[int, bytes]]:
@@ -162,6 +140,7 @@ async def find_heads(connection: Connection) -> dict[UUID, tuple[int, bytes]]:
 def entry_hash(entry: AuditEntry, previous_hash: bytes) -> bytes:
     """The hash that an entry should have."""
     fields = _fields(
+        entry.organisation_id,
         entry.sequence,
         entry.at,
         entry.actor,
@@ -175,18 +154,26 @@ def entry_hash(entry: AuditEntry, previous_hash: bytes) -> bytes:
     return chain_hash(previous_hash, fields)
 
 
-def _fields(sequence: int, at: datetime, *texts: str | None) -> list[str]:
+def read_state(text: str | None) -> Any:
+    """Read an entry's `before` or `after`; what was edited to be no JSON is read as the text it is."""
+    if text is None:
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
+
+
+def entry_of(row: Record) -> AuditEntry:
+    """Read a row of `audit_entries`."""
+    return AuditEntry(**row)
+
+
+def _fields(chain: UUID, sequence: int, at: datetime, *texts: str | None) -> list[str]:
     # A field that is not there is told from an empty one.
-    return [str(sequence), at.astimezone(UTC).isoformat(), *("-" if t is None else f"+{t}" for t in texts)]
+    told = ("-" if text is None else f"+{text}" for text in texts)
+    return [str(chain), str(sequence), at.astimezone(UTC).isoformat(), *told]
 
 
 def _json(value: Any) -> str | None:
     return None if value is None else msgspec.json.encode(value, order="sorted").decode()
-
-
-def _entry(row: Record) -> AuditEntry:
-    return AuditEntry(**row)
-
-
-def _name(chain: UUID) -> str:
-    return "the platform's chain" if chain == PLATFORM else f"the chain of organisation {chain}"

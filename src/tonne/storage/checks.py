@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from tonne.storage.audit_checks import verify_chains
 from tonne.storage.commitment_checks import COMMITMENT_CHECKS
 from tonne.storage.database import Connection
 from tonne.storage.ledger_checks import LEDGER_CHECKS
 from tonne.storage.retirement_checks import RETIREMENT_CHECKS
 
 FINDINGS_MAX = 100
+AUDIT_RULE = "the audit log is as it was written"
 # A whole table may have to be read.
 STATEMENT_TIMEOUT_SECONDS = 3600
 
@@ -94,3 +96,4 @@ async def run_checks(connection: Connection) -> AsyncIterator[Checked]:
             cursor = await connection.cursor(statement, timeout=STATEMENT_TIMEOUT_SECONDS)
             rows = await cursor.fetch(FINDINGS_MAX, timeout=STATEMENT_TIMEOUT_SECONDS)
             yield Checked(rule, tuple(row[0] for row in rows))
+        yield Checked(AUDIT_RULE, (await verify_chains(connection)).findings)

@@ -20,7 +20,7 @@ from tonne.domain.accounts import Account, Billing
 from tonne.domain.orders import Order, OrderStatus, OrderType
 from tonne.domain.pricing import Line
 from tonne.storage.currencies import find_currency
-from tonne.storage.database import Connection, Record, from_jsonb
+from tonne.storage.database import LARGE_STATEMENT_TIMEOUT_SECONDS, Connection, Record, from_jsonb
 from tonne.storage.terms import read_terms, terms_row
 
 
@@ -286,6 +286,25 @@ async def list_orders(
         *arguments,
     )
     return [_order(row, account) for row in rows]
+
+
+async def count_orders(connection: Connection, account_ids: Sequence[UUID], *, wanted: OrderFilter) -> int:
+    """How many orders of accounts have the status, and were created in the time, that is asked for."""
+    return int(
+        await connection.fetchval(
+            """
+            SELECT count(*) FROM accounts a
+              JOIN orders o ON o.organisation_id = a.organisation_id AND o.account_id = a.account_id
+             WHERE a.account_id = ANY($1::uuid[]) AND ($2::text IS NULL OR o.status = $2)
+               AND ($3::timestamptz IS NULL OR o.created_at >= $3) AND ($4::timestamptz IS NULL OR o.created_at < $4)
+            """,
+            account_ids,
+            None if wanted.status is None else wanted.status.value,
+            wanted.created_from,
+            wanted.created_to,
+            timeout=LARGE_STATEMENT_TIMEOUT_SECONDS,
+        )
+    )
 
 
 def _insert_order(order: Order) -> tuple[bytes, bytes, str, bytes]:

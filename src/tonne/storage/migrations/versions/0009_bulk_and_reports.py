@@ -1,4 +1,4 @@
-"""Orders in bulk."""
+"""Reading the audit log by time."""
 
 from alembic import op
 
@@ -8,6 +8,7 @@ branch_labels = None
 depends_on = None
 
 SCHEMA = """
+CREATE INDEX audit_entries_at ON audit_entries (organisation_id, at, sequence);
 """
 
 
