@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import asyncpg
 import pytest
 
 
@@ -70,16 +71,30 @@ def test_check_names_what_is_damaged(tonne, service, run_sql, damage, repair, ru
     assert rule in said
 
 
+TWICE = """
+    INSERT INTO lots (project_id, lot_id, vintage_year, serial_prefix, serial_first, serial_last, serial_next,
+                      issued_tonnes, available_tonnes, created_at)
+    SELECT project_id, gen_random_uuid(), vintage_year, serial_prefix, serial_last, serial_last, serial_last, 1, 1, created_at
+      FROM lots
+"""
+
+
+def test_the_database_refuses_a_serial_number_in_two_lots(service, run_sql):
+    with pytest.raises(asyncpg.ExclusionViolationError):
+        run_sql(f"{TWICE} ORDER BY lot_id LIMIT 1")
+
+
 def test_check_finds_a_serial_number_in_two_lots(tonne, service, run_sql):
-    run_sql(
-        "INSERT INTO lots (project_id, lot_id, vintage_year, serial_prefix, serial_first, serial_last, serial_next, "
-        "issued_tonnes, available_tonnes, created_at) SELECT project_id, gen_random_uuid(), vintage_year, "
-        "serial_prefix, serial_last, serial_last, serial_last, 1, 1, created_at FROM lots ORDER BY lot_id LIMIT 1"
-    )
+    # As it may be in a database that was damaged, or restored without its constraints.
+    run_sql("ALTER TABLE lots DROP CONSTRAINT no_serial_number_is_in_two_lots")
+    run_sql(f"{TWICE} ORDER BY lot_id LIMIT 1")
     try:
         printed = json.loads(tonne("check", "--json", status=1).stdout)
     finally:
         run_sql("DELETE FROM lots WHERE issued_tonnes = 1")
+        run_sql(
+            "ALTER TABLE lots ADD CONSTRAINT no_serial_number_is_in_two_lots EXCLUDE USING gist (serial_range WITH &&)"
+        )
     assert [found["rule"] for found in printed["rules"] if found["findings"]] == [
         "no serial number is in two lots"
     ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,7 +23,7 @@ from tonne.application.inventory_files import FileRead, Good, LotRow, Retirement
 from tonne.domain.audit import Actor, Change
 from tonne.storage.audit import record_changes
 from tonne.storage.catalogue import count_change
-from tonne.storage.database import Pool
+from tonne.storage.database import Connection, Pool
 from tonne.storage.inventory import (
     KnownLot,
     NewLot,
@@ -213,16 +213,7 @@ async def _import_chunk(
             } | projects
         blocks = [(r.read.block.space, r.read.block.first, r.read.block.last) for r in rows]
         known = await find_known_lots(connection, blocks)
-        new: dict[UUID, Good[LotRow]] = {}
-        for position, row in enumerate(rows):
-            project_id = projects.get((row.read.registry_name, row.read.registry_project_id))
-            problem = _problem(row, project_id, known.get(position, []))
-            if problem is not None:
-                done.problems.append(problem)
-            elif position in known:
-                done.unchanged += 1
-            else:
-                new[new_id()] = row
+        new = _sort_out(rows, projects, known, done)
         if dry_run:
             done.added += len(new)
             return
@@ -234,29 +225,58 @@ async def _import_chunk(
             if lot_id not in stored
         ]
         done.added += len(stored)
-        for lot in lots:
-            kind = new[lot.lot_id].read.withdrawn
-            if lot.lot_id in stored and kind is not None:
-                await withdraw_numbers(
-                    connection,
-                    lot.project_id,
-                    lot.lot_id,
-                    first=lot.serial_first,
-                    last=lot.serial_last,
-                    kind=kind,
-                    reason="As its source says.",
-                    at=at,
-                )
         if stored:
-            await count_change(connection)
-            facts = {
-                "lots": len(stored),
-                "file_sha256": sha256.hex(),
-                "tonnes": sum(_tonnes(r) for r in new.values()),
-            }
-            await record_changes(
-                connection, actor, [Change("inventory", "lots", "import", None, facts)], at=at
+            await _after_import(
+                connection, [lot for lot in lots if lot.lot_id in stored], new, sha256, at=at, actor=actor
             )
+
+
+def _sort_out(
+    rows: Sequence[Good[LotRow]],
+    projects: Mapping[tuple[str, str], UUID],
+    known: Mapping[int, Sequence[KnownLot]],
+    done: Imported,
+) -> dict[UUID, Good[LotRow]]:
+    """Count rows that are there and those that can't be taken; returns the others, under ids of their own."""
+    new: dict[UUID, Good[LotRow]] = {}
+    for position, row in enumerate(rows):
+        project_id = projects.get((row.read.registry_name, row.read.registry_project_id))
+        problem = _problem(row, project_id, known.get(position, []))
+        if problem is not None:
+            done.problems.append(problem)
+        elif position in known:
+            done.unchanged += 1
+        else:
+            new[new_id()] = row
+    return new
+
+
+async def _after_import(
+    connection: Connection,
+    stored: Sequence[NewLot],
+    new: Mapping[UUID, Good[LotRow]],
+    sha256: bytes,
+    *,
+    at: datetime,
+    actor: Actor,
+) -> None:
+    for lot in stored:
+        kind = new[lot.lot_id].read.withdrawn
+        if kind is not None:
+            await withdraw_numbers(
+                connection,
+                lot.project_id,
+                lot.lot_id,
+                first=lot.serial_first,
+                last=lot.serial_last,
+                kind=kind,
+                reason="As its source says.",
+                at=at,
+            )
+    await count_change(connection)
+    tonnes = sum(new[lot.lot_id].read.block.tonnes for lot in stored)
+    facts = {"lots": len(stored), "file_sha256": sha256.hex(), "tonnes": tonnes}
+    await record_changes(connection, actor, [Change("inventory", "lots", "import", None, facts)], at=at)
 
 
 def _problem(row: Good[LotRow], project_id: UUID | None, known: Sequence[KnownLot]) -> RowProblem | None:
@@ -351,10 +371,6 @@ def _new_lot(lot_id: UUID, row: LotRow, projects: dict[tuple[str, str], UUID]) -
         seller=row.seller,
         acquired_on=row.acquired_on,
     )
-
-
-def _tonnes(row: Good[LotRow]) -> int:
-    return row.read.block.tonnes
 
 
 def _refused(row: Good[LotRow], code: str, message: str) -> RowProblem:

@@ -60,9 +60,7 @@ CHECKS = {
     """,
     "no serial number is in two lots": """
         SELECT 'lots ' || a.lot_id || ' and ' || b.lot_id
-          FROM lots a JOIN lots b ON a.project_id = b.project_id AND a.serial_prefix = b.serial_prefix
-                                 AND a.lot_id < b.lot_id
-                                 AND a.serial_first <= b.serial_last AND b.serial_first <= a.serial_last
+          FROM lots a JOIN lots b ON a.lot_id < b.lot_id AND a.serial_range && b.serial_range
     """,
     "a bundle selection adds up to 100 percent": """
         SELECT 'account ' || account_id || ': ' || sum(percentage) || ' %' FROM account_selections
