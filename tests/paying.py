@@ -15,7 +15,7 @@ from tests.support import Service, on_connection
 from tonne.application.bill_accounts import Balance, read_balance, top_up
 from tonne.application.identifiers import utc_now
 from tonne.application.open_accounts import create_key, open_account_pair
-from tonne.domain.accounts import Account, ApiKey, Billing, Mode, SandboxBehaviour, Scope
+from tonne.domain.accounts import BUYER_SCOPES, Account, ApiKey, Billing, Mode, SandboxBehaviour, Scope
 from tonne.storage.accounts import set_billing, set_test_behaviour
 from tonne.storage.checks import run_checks
 from tonne.storage.currencies import find_currency
@@ -96,7 +96,7 @@ def open_payer(
                 account,
                 name="payer",
                 rate_limit_per_second=rate_limit,
-                scopes=scopes,
+                scopes=scopes | BUYER_SCOPES,
                 at=utc_now(),
             )
         return Payer(service, account, new.key, new.api_key)

@@ -48,7 +48,14 @@ def serving(chosen: Settings) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     app = create_app(replace(chosen, port=port))
-    config = uvicorn.Config(app, access_log=False, log_level="warning", lifespan="on", http=OneWriteProtocol)
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_level="warning",
+        lifespan="on",
+        http=OneWriteProtocol,
+        proxy_headers=False,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -13,7 +13,7 @@ from threading import Thread
 from litestar.types import ASGIApp
 
 from tonne.application.housekeeping import housekeeping
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import new_id, utc_now
 from tonne.application.order_desk import OrderDesk
 from tonne.application.place_orders import Outcome, PlaceOrder, place_orders
 from tonne.application.proofs import Links, ProofDesk, SigningKey
@@ -52,7 +52,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     if settings is None and chosen.workers > 1:
         Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     limiter = RateLimiter(chosen.rate_limit_per_second)
-    return create_api(services_running, limiter, pages=[PROOF_PAGES, IMAGES])
+    proxies = chosen.trusted_networks
+    return create_api(services_running, limiter, trusted_proxies=proxies, pages=[PROOF_PAGES, IMAGES])
 
 
 def _end_with_parent(parent_pid: int) -> None:
@@ -79,7 +80,7 @@ async def _services(settings: Settings) -> AsyncIterator[Services]:
         # Of its own, so that no number of slow reads keeps an order waiting.
         await open_pool(url, connections_max=BATCHES_IN_FLIGHT) as writing,
     ):
-        snapshots = SnapshotKeeper(pool, url, utc_now)
+        snapshots = SnapshotKeeper(pool, url, utc_now, process_id=new_id())
         commits: GroupCommit[PlaceOrder, Outcome] = GroupCommit(
             writing, place_orders, batches_in_flight=BATCHES_IN_FLIGHT
         )

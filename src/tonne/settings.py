@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 CHOICES = {"log_format": ("console", "json"), "background_work": ("on", "off")}
@@ -22,7 +23,8 @@ class Settings:
     keys that have none of their own. `log_format` is console or json. `public_url` is the address that is shown to
     users; without it, the one served on. `background_work` off leaves retirement to `tonne worker`. Certificates
     are signed with the key in `signing_key_file` (PKCS#12), else with one that is made below `data_dir` on first use, in
-    the name of `operator_name`.
+    the name of `operator_name`. `trusted_proxies` are networks, separated by commas: only a peer in them is believed
+    whose requests it passes on (X-Forwarded-For).
     """
 
     data_dir: Path = Path("tonne-data")
@@ -38,6 +40,12 @@ class Settings:
     signing_key_file: Path | None = None
     signing_key_passphrase: str | None = None
     operator_name: str = "Tonne"
+    trusted_proxies: str = ""
+
+    @property
+    def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of `trusted_proxies`."""
+        return tuple(ip_network(text.strip()) for text in self.trusted_proxies.split(",") if text.strip())
 
     @property
     def base_url(self) -> str:
@@ -57,7 +65,13 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         text = environment.get(f"TONNE_{setting.name.upper()}")
         if text:
             given[setting.name] = _read(setting.name, str(setting.type), text)
-    return Settings(**given)  # type: ignore[arg-type]
+    settings = Settings(**given)  # type: ignore[arg-type]
+    try:
+        settings.trusted_networks  # noqa: B018 -- read now, so that a mistake is said at the start
+    except ValueError as error:
+        msg = f"TONNE_TRUSTED_PROXIES must be networks such as 192.0.2.0/24, separated by commas: {error}"
+        raise SettingInvalid(msg) from None
+    return settings
 
 
 def _read(name: str, kind: str, text: str) -> object:

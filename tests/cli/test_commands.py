@@ -55,6 +55,59 @@ def test_a_key_is_created_listed_without_its_secret_and_disabled(tonne, opened):
     )
 
 
+def test_a_key_is_made_to_measure_and_rotated(tonne, opened):
+    account_id = opened[1]["account_id"]
+    options = (
+        "--scope",
+        "orders:read",
+        "--expires",
+        "90d",
+        "--allow",
+        "203.0.113.0/24",
+        "--daily-cap",
+        "12.50",
+    )
+    key = json.loads(tonne("keys", "create", "--account", account_id, *options, "--json").stdout)
+
+    def row(key_id):
+        listed = json.loads(tonne("keys", "list", "--json").stdout)
+        return next(row for row in listed if row["key_id"] == key_id)
+
+    made = row(key["key_id"])
+    assert (made["scopes"], made["allowed_networks"]) == (["orders:read"], ["203.0.113.0/24"])
+    assert (made["daily_cap"], made["state"]) == ("12.50", "enabled")
+    rotated = json.loads(tonne("keys", "rotate", key["key_id"], "--overlap", "1h", "--json").stdout)
+    assert row(key["key_id"])["expires_at"] == rotated["old_key_ends_at"]
+    again = row(rotated["key_id"])
+    assert {**again, "key_id": "", "last_characters": "", "created_at": ""} == {
+        **made,
+        "key_id": "",
+        "last_characters": "",
+        "created_at": "",
+    }
+    tonne("keys", "rotate", rotated["key_id"], "--overlap", "0")
+    assert row(rotated["key_id"])["state"] == "disabled"
+    assert "disabled or has expired" in tonne("keys", "rotate", rotated["key_id"], status=1).output
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--expires", "soon"), "neither a span"),
+        (("--expires", "2020-01-31"), "must be in the future"),
+        (("--allow", "203.0.113.1/24"), "name a network"),
+        (("--daily-cap", "-1"), "-1"),
+        (("--daily-cap", "0.001"), "more decimals"),
+    ],
+)
+def test_a_key_that_can_not_be_is_refused_and_not_made(tonne, opened, options, said):
+    before = tonne("keys", "list", "--json").stdout
+    command = ("keys", "create", "--account", opened[1]["account_id"], *options)
+    status = 1 if "future" in said else 2
+    assert said in tonne(*command, status=status).output
+    assert tonne("keys", "list", "--json").stdout == before
+
+
 def test_a_key_shown_to_a_person_is_whole_and_on_one_line(tonne, opened):
     printed = tonne("keys", "create", "--account", opened[0]["account_id"]).output
     assert any(len(word) == 60 and word.startswith("tonne_live_") for word in printed.split())

@@ -54,6 +54,7 @@ CONTRACT = {
 
 # What it has elsewhere (section 4, the Idempotency-Key header), and what we add where HTTP or an endpoint needs it.
 ADDITIONS = {
+    "address_not_allowed": 403,
     "idempotency_key_reused": 422,
     "idempotency_key_in_use": 409,
     "method_not_allowed": 405,

@@ -6,19 +6,22 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from ipaddress import ip_network
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import httpx
 import pytest
-from tests.paying import open_payer
+from tests.paying import on_pool, open_payer
 from tests.support import Service, on_connection, serving
 
 from tonne.application.identifiers import utc_now
 from tonne.application.load_demo import load_demo
+from tonne.application.manage_keys import KeyWishes, issue_key
 from tonne.application.open_accounts import create_key, open_account_pair
 from tonne.domain.accounts import Billing, Mode, Scope
+from tonne.domain.audit import SERVICE
 from tonne.domain.errors import TonneError, declared_errors
 from tonne.settings import Settings
 from tonne.storage.accounts import set_suspended
@@ -256,6 +259,17 @@ def order_above_a_keys_daily_cap(service: Service) -> httpx.Response:
     return _with_new_key(service, key, "POST", "/orders/by-mass", json=KILOGRAM)
 
 
+def use_a_key_from_elsewhere(service: Service) -> httpx.Response:
+    account = service.key().account
+    wishes = KeyWishes(allowed_networks=(ip_network("203.0.113.0/24"),))
+    new = on_pool(
+        service.database_url,
+        lambda pool: issue_key(pool, account, wishes, at=utc_now(), actor=SERVICE),
+    )
+    headers = {"Authorization": f"Bearer {new.api_key}"}
+    return asked("GET", "/orders", headers=headers)(service)
+
+
 def exclude_everything(service: Service) -> httpx.Response:
     with service.client() as client:
         projects = [project["id"] for project in client.get("/projects?limit=100").json()["data"]]
@@ -290,6 +304,7 @@ ANSWERS: dict[str, Meet] = {
     "order_quantity_invalid": asked("POST", "/orders/by-mass", json={"mass": {"amount": "0", "unit": "t"}}),
     "exchange_rate_not_found": quote_in_a_currency_without_rate,
     "insufficient_credits": order_from_an_empty_balance,
+    "address_not_allowed": use_a_key_from_elsewhere,
     "insufficient_scope": asked("GET", f"/operator/accounts/{uuid4()}/balance"),
     "order_not_cancellable": cancel_what_is_paid,
     "order_not_advanceable": fail_what_is_paid,

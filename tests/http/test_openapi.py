@@ -35,7 +35,8 @@ OPERATIONS = {
     "PUT /v1/operator/bundles/{id}", "PATCH /v1/operator/bundles/{id}", "GET /v1/operator/bundles/{id}/prices",
     "POST /v1/operator/bundles/{id}/prices", "POST /v1/operator/portfolios", "PUT /v1/operator/portfolios/{id}",
     "PATCH /v1/operator/portfolios/{id}", "PUT /v1/operator/default-selection", "POST /v1/operator/exchange-rates",
-    "POST /v1/operator/images",
+    "POST /v1/operator/images", "POST /v1/operator/keys", "GET /v1/operator/keys", "POST /v1/operator/keys/{id}/rotate",
+    "DELETE /v1/operator/keys/{id}",
     "POST /v1/orders/bulk", "GET /v1/operator/audit", "GET /v1/operator/reports/retirements",
 }  # fmt: skip
 BODY = {"validation_error", "payload_too_large", "unsupported_media_type"}
@@ -91,6 +92,10 @@ OWN_ERRORS = {
     | {"payment_reference_reused", "insufficient_credits"},
     "PUT /v1/operator/accounts/{id}/billing": BODY | OPERATED,
     "PUT /v1/operator/accounts/{id}/test-behaviour": BODY | OPERATED,
+    "POST /v1/operator/keys": BODY | {"insufficient_scope"},
+    "GET /v1/operator/keys": PAGED | {"id_invalid", "insufficient_scope"},
+    "POST /v1/operator/keys/{id}/rotate": BODY | OPERATED,
+    "DELETE /v1/operator/keys/{id}": OPERATED,
     "GET /v1/bundle-portfolios": set(),
     "PUT /v1/bundle-portfolios": BODY | {"bundle_portfolio_invalid"},
     "GET /v1/operator/bundles/{id}/prices": OPERATED,

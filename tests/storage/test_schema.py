@@ -12,6 +12,7 @@ from tests.support import on_connection
 from tonne.storage.schema import MIGRATIONS, newest_revision, upgrade_schema
 
 CATALOGUE = {
+    "serving_processes",
     "projects",
     "lots",
     "returned_blocks",

@@ -8,7 +8,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from tonne.application.identifiers import new_id, new_secret
-from tonne.domain.accounts import Account, ApiKey, Billing, Mode, Organisation, Scope
+from tonne.domain.accounts import BUYER_SCOPES, Account, ApiKey, Billing, Mode, Organisation, Scope
 from tonne.domain.api_keys import format_api_key, hash_api_key
 from tonne.domain.money import Currency
 from tonne.storage.accounts import insert_account, insert_key, insert_organisation
@@ -75,7 +75,7 @@ async def create_key(
     *,
     name: str,
     rate_limit_per_second: int | None = None,
-    scopes: frozenset[Scope] = frozenset(),
+    scopes: frozenset[Scope] = BUYER_SCOPES,
     at: datetime,
 ) -> NewKey:
     """Create a key whose default account this is; it has the account's mode."""

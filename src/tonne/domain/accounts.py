@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from uuid import UUID
 
 from tonne.domain.errors import AccountScopeIncorrect, Unauthorised
@@ -84,12 +86,24 @@ class Account:
 
 
 class Scope(StrEnum):
-    """What a key may do beside ordering for its organisation.
+    """What a key may do; which operation takes which is in `tonne.http.scopes`.
 
     `operator`: run the service. It acts on the accounts and orders of every organisation, of its own mode.
     """
 
+    ORDERS_READ = "orders:read"
+    ORDERS_WRITE = "orders:write"
+    CATALOGUE_READ = "catalogue:read"
+    ACCOUNTS_WRITE = "accounts:write"
+    WEBHOOKS_WRITE = "webhooks:write"
     OPERATOR = "operator"
+
+
+# What a key may do unless it is said otherwise.
+BUYER_SCOPES = frozenset(Scope) - {Scope.OPERATOR}
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +111,7 @@ class ApiKey:
     """A key without its secret. `rate_limit_per_second` None means the service's default.
 
     `daily_cap_minor` is what may be ordered with it in a day (UTC), in minor units of its own account's currency.
+    Without `allowed_networks` it may be used from anywhere; from `expires_at` on it opens nothing.
     """
 
     key_id: UUID
@@ -104,8 +119,20 @@ class ApiKey:
     account_id: UUID
     mode: Mode
     rate_limit_per_second: int | None = None
-    scopes: frozenset[Scope] = frozenset()
+    scopes: frozenset[Scope] = BUYER_SCOPES
     daily_cap_minor: int | None = None
+    expires_at: datetime | None = None
+    allowed_networks: tuple[Network, ...] = ()
+
+    def has_expired(self, at: datetime) -> bool:
+        """Whether the key opens nothing any more."""
+        return self.expires_at is not None and at >= self.expires_at
+
+    def may_come_from(self, address: Address | None) -> bool:
+        """Whether the key may be used from an address; None where it is unknown."""
+        if not self.allowed_networks:
+            return True
+        return address is not None and any(address in network for network in self.allowed_networks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,9 +154,16 @@ class AccountScopeIncorrect(TonneError):
 
 
 class InsufficientScope(TonneError):
-    """This API key lacks the scope for this operation: use a key that was created with `--scope operator`."""
+    """This API key lacks the scope for this operation: use a key that was created with it (`--scope`)."""
 
     code = "insufficient_scope"
+    http_status = HTTPStatus.FORBIDDEN
+
+
+class AddressNotAllowed(TonneError):
+    """This API key may not be used from this address: use it from one of the networks it was created for."""
+
+    code = "address_not_allowed"
     http_status = HTTPStatus.FORBIDDEN
 
 

@@ -10,10 +10,12 @@ from litestar import Litestar, Request, Response, Router
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp
 
+from tonne.domain.accounts import Network
 from tonne.http.answers import error_answer
 from tonne.http.documentation import openapi_config
 from tonne.http.failures import error_for
 from tonne.http.front_door import FrontDoor
+from tonne.http.guards import with_scope
 from tonne.http.rate_limits import RateLimiter
 from tonne.http.request import BODY_BYTES_MAX, ApiRequest, Services
 from tonne.http.routes import (
@@ -24,6 +26,7 @@ from tonne.http.routes import (
     estimates,
     operator,
     operator_catalogue,
+    operator_keys,
     order_changes,
     order_credits,
     orders,
@@ -87,6 +90,10 @@ V1 = (
     operator_catalogue.upload_picture,
     audit.list_audit_entries,
     reports.report_retirements,
+    operator_keys.create_key,
+    operator_keys.list_all_keys,
+    operator_keys.rotate,
+    operator_keys.disable,
 )
 ABOUT = (
     service.livez,
@@ -112,7 +119,11 @@ ServicesRunning = Callable[[], AbstractAsyncContextManager[Services]]
 
 
 def create_api(
-    services_running: ServicesRunning, limiter: RateLimiter, *, pages: Sequence[Router] = ()
+    services_running: ServicesRunning,
+    limiter: RateLimiter,
+    *,
+    trusted_proxies: Sequence[Network] = (),
+    pages: Sequence[Router] = (),
 ) -> ASGIApp:
     """Assemble the API, and pages beside it, around services that run as long as it does."""
 
@@ -124,7 +135,7 @@ def create_api(
             yield
 
     app = Litestar(
-        route_handlers=[Router("/v1", route_handlers=V1), *ABOUT, *pages],
+        route_handlers=[Router("/v1", route_handlers=V1, guards=[with_scope]), *ABOUT, *pages],
         request_class=ApiRequest,
         exception_handlers={
             HTTPException: _refused,
@@ -136,7 +147,7 @@ def create_api(
         request_max_body_size=BODY_BYTES_MAX,
     )
     in_short = Shortcut(app, SHORT_CUT, {orders.BY_KEY_PATH: orders.get_order_by_idempotency_key})
-    door = FrontDoor(in_short, limiter)
+    door = FrontDoor(in_short, limiter, tuple(trusted_proxies))
     return door
 
 

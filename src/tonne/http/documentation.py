@@ -19,6 +19,7 @@ from tonne.application.error_body import ErrorBody, error_body
 from tonne.domain.errors import (
     AccountScopeIncorrect,
     AccountSuspended,
+    AddressNotAllowed,
     ApiVersionInvalid,
     BundleSelectionBundleInvalid,
     BundleSelectionRatiosInvalid,
@@ -27,6 +28,7 @@ from tonne.domain.errors import (
     IdempotencyKeyInUse,
     IdempotencyKeyReused,
     InsufficientCredits,
+    InsufficientScope,
     InternalError,
     NotFound,
     OrderIdempotencyAlreadyExists,
@@ -48,6 +50,8 @@ EVERYWHERE = (
     ApiVersionInvalid,
     Unauthorised,
     AccountScopeIncorrect,
+    AddressNotAllowed,
+    InsufficientScope,
     RateLimited,
     InternalError,
     ServiceUnavailable,
@@ -109,7 +113,7 @@ def refusals(*errors: type[TonneError]) -> dict[int, ResponseSpec]:
     """The error responses of an operation, with one example for each error code."""
     by_status: dict[HTTPStatus, list[type[TonneError]]] = defaultdict(list)
     every: tuple[type[TonneError], ...] = (*errors, *EVERYWHERE)
-    for error in every:
+    for error in dict.fromkeys(every):
         by_status[error.http_status].append(error)
     return {
         status.value: ResponseSpec(
@@ -137,6 +141,7 @@ def openapi_config() -> OpenAPIConfig:
             Tag("Account", "The account a key acts for."),
             Tag("Sandbox", "Test orders are moved by hand. For test keys only."),
             Tag("Operator", "Payments and billing, for keys with the scope `operator`."),
+            Tag("Operator: keys", "Keys of every organisation."),
             Tag("Operator: catalogue", "Projects, bundles, prices, portfolios, rates and pictures."),
         ],
         components=Components(

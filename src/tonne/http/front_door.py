@@ -8,9 +8,18 @@ from dataclasses import dataclass, field
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
 
-from tonne.domain.accounts import ApiKey, Caller, Directory
+from tonne.application.identifiers import utc_now
+from tonne.domain.accounts import ApiKey, Caller, Directory, Network
 from tonne.domain.api_keys import hash_api_key, is_well_formed
-from tonne.domain.errors import AccountScopeIncorrect, ApiVersionInvalid, TonneError, Unauthorised
+from tonne.domain.errors import (
+    AccountScopeIncorrect,
+    AddressNotAllowed,
+    ApiVersionInvalid,
+    ServiceUnavailable,
+    TonneError,
+    Unauthorised,
+)
+from tonne.http.addresses import client_address
 from tonne.http.answers import error_answer
 from tonne.http.rate_limits import RateLimiter, headers
 from tonne.http.wire.common import read_id
@@ -32,6 +41,7 @@ class FrontDoor:
 
     app: ASGIApp
     limiter: RateLimiter
+    trusted_proxies: tuple[Network, ...] = ()
     # Handed over when the services are up, before the first request.
     snapshots: SnapshotKeeper = field(init=False)
 
@@ -67,8 +77,11 @@ class FrontDoor:
         sent = _single_headers(scope)
         snapshot = self.snapshots.current
         try:
+            if self.snapshots.has_lapsed:
+                raise ServiceUnavailable
             key = _find_key(sent.get(b"authorization"), snapshot.directory)
-        except Unauthorised:
+            self._refuse_unfit(key, scope)
+        except TonneError:
             default = self.limiter.default_per_second
             common += headers(default, remaining=default, full_in_seconds=0)
             raise
@@ -78,6 +91,12 @@ class FrontDoor:
             raise ApiVersionInvalid
         scope[SNAPSHOT] = snapshot  # type: ignore[literal-required]
         scope[CALLER] = _caller(key, scope, snapshot.directory)  # type: ignore[literal-required]
+
+    def _refuse_unfit(self, key: ApiKey, scope: Scope) -> None:
+        if key.expires_at is not None and key.has_expired(utc_now()):
+            raise Unauthorised("This API key has expired: ask for a new one.")
+        if key.allowed_networks and not key.may_come_from(client_address(scope, self.trusted_proxies)):
+            raise AddressNotAllowed
 
     def _limit(self, key: ApiKey, common: list[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
         try:

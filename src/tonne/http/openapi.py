@@ -18,6 +18,14 @@ from tonne.http.wire.catalogue import BundleBody, BundlePage, ProjectBody, Proje
 from tonne.http.wire.common import NO_NUL, ChoiceBody
 from tonne.http.wire.credits import AllocationBody, RetirementBody
 from tonne.http.wire.estimates import CreateElectricityEstimate, EstimateBody
+from tonne.http.wire.keys import (
+    CreateKey,
+    DisabledKeyBody,
+    KeyPage,
+    NewKeyBody,
+    RotatedKeyBody,
+    RotateKey,
+)
 from tonne.http.wire.operator import (
     AccountRules,
     BalanceBody,
@@ -58,7 +66,7 @@ WIRE = (
     CreateOrderByMass, CreateOrderByValue, ErrorBody, EstimateBody, OrderBody, OrderPage, ProjectBody,
     ProjectPage, QuoteBody, QuoteByEstimate, QuoteByMass, QuoteByValue, RetirementBody, BundleEntry, Changed,
     ChoosePortfolio, ImageBody, PortfolioBody, PortfolioEntry, PriceBody, ProjectEntry, RatesBody, SetDefaultSelection,
-    SetPrice, SetRates,
+    SetPrice, SetRates, CreateKey, DisabledKeyBody, KeyPage, NewKeyBody, RotatedKeyBody, RotateKey,
 )  # fmt: skip
 
 REQUEST_KEY = {
@@ -92,6 +100,14 @@ _PORTFOLIO = {
     "selection": [{"bundle": "example-forests", "percentage": "100"}],
 }
 BODY_EXAMPLES: dict[str, Any] = {
+    "createKey": {
+        "account_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e16",
+        "name": "web shop",
+        "scopes": ["orders:write", "orders:read"],
+        "daily_cap": "500.00",
+        "allowed_networks": ["203.0.113.0/24"],
+    },
+    "rotateKey": {"overlap_hours": 24},
     "quoteOrderByMass": {"mass": {"amount": "12.07", "unit": "kg"}},
     "quoteOrderByValue": {"value": "25.00"},
     "quoteOrderByEstimate": {"estimate_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e11"},

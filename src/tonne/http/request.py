@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from litestar import Request
 from litestar.datastructures import State
@@ -72,6 +73,15 @@ class ApiRequest(Request[Caller, Any, State]):
     @property
     def catalogue(self) -> Catalogue:
         return cast("Snapshot", self.scope[SNAPSHOT]).catalogue  # type: ignore[literal-required]
+
+    async def find_account(self, account_id: UUID | None) -> Account | None:
+        """An account of any organisation, of the key's mode: for operators."""
+        snapshots = self.services.snapshots
+        if account_id is not None and account_id not in snapshots.current.directory.accounts:
+            # Opened a moment ago, in another process.
+            await snapshots.refresh()
+        account = None if account_id is None else snapshots.current.directory.accounts.get(account_id)
+        return None if account is None or account.mode is not self.caller.key.mode else account
 
     @property
     def request_id(self) -> str:

@@ -14,11 +14,14 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Receive, Scope, Send
 
+from tonne.domain.accounts import Scope as KeyScope
 from tonne.http.answers import EncodedAnswer, error_answer
 from tonne.http.failures import error_for
 from tonne.http.request import ApiRequest
+from tonne.http.scopes import NEEDED, refuse_without
 
 Operation = Callable[..., Awaitable[EncodedAnswer[Any]]]
+Found = tuple[HTTPRouteHandler, frozenset[KeyScope]]
 
 
 @dataclass(slots=True)
@@ -32,26 +35,30 @@ class Shortcut:
     app: Litestar
     posts: Iterable[HTTPRouteHandler]
     gets_below: Mapping[str, HTTPRouteHandler]
-    _posts: dict[str, HTTPRouteHandler] = field(default_factory=dict)
+    _posts: dict[str, Found] = field(default_factory=dict)
+    _gets_below: dict[str, Found] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         chosen = {handler.fn for handler in self.posts}
         for route in self.app.routes:
             for handler in getattr(route, "route_handlers", ()):
                 if handler.fn in chosen:
-                    self._posts[route.path] = handler
+                    self._posts[route.path] = _with_scopes(handler)
+        self._gets_below = {prefix: _with_scopes(handler) for prefix, handler in self.gets_below.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        handler = self._find(scope)
-        if handler is None:
+        found = self._find(scope)
+        if found is None:
             await self.app(scope, receive, send)
             return
+        handler, needed = found
         scope["litestar_app"] = self.app
         scope["route_handler"] = handler
         scope.setdefault("state", {})
         request = ApiRequest(scope, receive, send)
         operation = cast("Operation", handler.fn)
         try:
+            refuse_without(needed, request.caller.key)
             if scope["method"] == "POST":  # type: ignore[typeddict-item]
                 answer = await operation(request, await request.json())
             else:
@@ -60,12 +67,17 @@ class Shortcut:
             answer = error_answer(error_for(error, scope), path=scope["path"])
         await answer.as_asgi(scope, receive, send)
 
-    def _find(self, scope: Scope) -> HTTPRouteHandler | None:
+    def _find(self, scope: Scope) -> Found | None:
         method = scope.get("method")
         if method == "POST":
             return self._posts.get(scope["path"])
         if method == "GET":
-            for prefix, handler in self.gets_below.items():
+            for prefix, handler in self._gets_below.items():
                 if scope["path"].startswith(prefix):
                     return handler
         return None
+
+
+def _with_scopes(handler: HTTPRouteHandler) -> Found:
+    assert isinstance(handler.operation_id, str)
+    return handler, NEEDED[handler.operation_id]

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_network
 from uuid import UUID
 
 from tonne.domain.accounts import (
@@ -36,6 +37,10 @@ class KeyRow:
     last_characters: str
     created_at: datetime
     disabled_at: datetime | None
+
+
+_KEY = "SELECT * FROM api_keys WHERE key_id = $1"
+_LOCKED_KEY = "SELECT * FROM api_keys WHERE key_id = $1 FOR UPDATE"
 
 
 async def insert_organisation(connection: Connection, organisation: Organisation, *, at: datetime) -> None:
@@ -82,8 +87,9 @@ async def insert_key(
     await connection.execute(
         """
         INSERT INTO api_keys (organisation_id, key_id, account_id, mode, name, key_hash, last_characters,
-                              rate_limit_per_second, scopes, daily_cap_minor, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                              rate_limit_per_second, scopes, daily_cap_minor, expires_at, allowed_networks,
+                              created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
         """,
         key.organisation_id,
         key.key_id,
@@ -95,6 +101,8 @@ async def insert_key(
         key.rate_limit_per_second,
         sorted(key.scopes),
         key.daily_cap_minor,
+        key.expires_at,
+        [str(network) for network in key.allowed_networks],
         at,
     )
     await announce_change(connection)
@@ -110,6 +118,26 @@ async def disable_key(connection: Connection, key: ApiKey, *, at: datetime) -> b
     )
     await announce_change(connection)
     return bool(status == "UPDATE 1")
+
+
+async def expire_key(connection: Connection, key: ApiKey, *, at: datetime) -> None:
+    """Let a key end at a time, unless it ends earlier already."""
+    await connection.execute(
+        """
+        UPDATE api_keys SET expires_at = $3
+         WHERE organisation_id = $1 AND key_id = $2 AND (expires_at IS NULL OR expires_at > $3)
+        """,
+        key.organisation_id,
+        key.key_id,
+        at,
+    )
+    await announce_change(connection)
+
+
+async def find_key_row(connection: Connection, key_id: UUID, *, lock: bool = False) -> KeyRow | None:
+    """A key by its id, of any organisation; with `lock`, others who change it wait for this transaction."""
+    row = await connection.fetchrow(_LOCKED_KEY if lock else _KEY, key_id)
+    return None if row is None else _key_row(row)
 
 
 async def key_is_enabled(connection: Connection, key: ApiKey) -> bool:
@@ -271,10 +299,7 @@ async def load_directory(connection: Connection) -> Directory:
 async def list_keys(connection: Connection) -> list[KeyRow]:
     """All keys of every organisation, the disabled ones too, oldest first."""
     rows = await connection.fetch("SELECT * FROM api_keys ORDER BY created_at, key_id")
-    return [
-        KeyRow(_key(row), row["name"], row["last_characters"], row["created_at"], row["disabled_at"])
-        for row in rows
-    ]
+    return [_key_row(row) for row in rows]
 
 
 async def list_organisation_ids(connection: Connection) -> list[UUID]:
@@ -293,6 +318,10 @@ async def has_organisations(connection: Connection) -> bool:
     return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM organisations)"))
 
 
+def _key_row(row: Record) -> KeyRow:
+    return KeyRow(_key(row), row["name"], row["last_characters"], row["created_at"], row["disabled_at"])
+
+
 def _key(row: Record) -> ApiKey:
     return ApiKey(
         row["key_id"],
@@ -302,6 +331,8 @@ def _key(row: Record) -> ApiKey:
         row["rate_limit_per_second"],
         frozenset(Scope(scope) for scope in row["scopes"]),
         row["daily_cap_minor"],
+        row["expires_at"],
+        tuple(ip_network(network) for network in row["allowed_networks"]),
     )
 
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -22,6 +23,7 @@ from tonne.storage.accounts import load_directory
 from tonne.storage.catalogue import load_catalogue
 from tonne.storage.changes import CHANNEL
 from tonne.storage.database import Pool
+from tonne.storage.serving import LEASE_SECONDS, announce_reading, announce_snapshot, forget_process
 
 REFRESH_SECONDS = 5.0
 
@@ -43,6 +45,8 @@ class SnapshotKeeper:
     pool: Pool
     database_url: str
     now: Callable[[], datetime]
+    # This process among all that serve; None for one that answers nobody.
+    process_id: UUID | None = None
     refresh_seconds: float = REFRESH_SECONDS
     current: Snapshot = field(default_factory=Snapshot)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -66,13 +70,22 @@ class SnapshotKeeper:
             self._loaded = self._begun
 
     async def _load(self) -> None:
-        async with (
-            self.pool.acquire(timeout=5) as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            catalogue = await load_catalogue(connection, on=self.now().date())
-            self.current = Snapshot(catalogue, await load_directory(connection))
-        self._refreshed_at = monotonic()
+        began = monotonic()
+        async with self.pool.acquire(timeout=5) as connection:
+            if self.process_id is not None:
+                seen_at = await announce_reading(connection, self.process_id)
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                catalogue = await load_catalogue(connection, on=self.now().date())
+                directory = await load_directory(connection)
+            self.current = Snapshot(catalogue, directory)
+            self._refreshed_at = began
+            if self.process_id is not None:
+                await announce_snapshot(connection, self.process_id, seen_at)
+
+    @property
+    def has_lapsed(self) -> bool:
+        """Whether what is kept is too old to be trusted: whoever revokes a key waits no longer for this process."""
+        return monotonic() - self._refreshed_at > LEASE_SECONDS
 
     @property
     def age_seconds(self) -> float:
@@ -93,6 +106,15 @@ class SnapshotKeeper:
                 await task
             if self._listener is not None:
                 await self._listener.close(timeout=2)
+            await self._leave()
+
+    async def _leave(self) -> None:
+        if self.process_id is None:
+            return
+        # Whoever can't say that it is gone is not waited for when its lease has run out.
+        with suppress(Exception):
+            async with self.pool.acquire(timeout=2) as connection:
+                await forget_process(connection, self.process_id)
 
     async def _keep(self) -> None:
         while True:

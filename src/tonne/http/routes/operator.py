@@ -163,15 +163,8 @@ async def put_test_behaviour(
 
 
 async def _account(request: ApiRequest) -> Account:
-    account_id = read_id(request.path_params["id"])
-    if account_id is None:
-        raise NotFound
-    snapshots = request.services.snapshots
-    if account_id not in snapshots.current.directory.accounts:
-        # Opened a moment ago, in another process.
-        await snapshots.refresh()
-    account = snapshots.current.directory.accounts.get(account_id)
-    if account is None or account.mode is not request.caller.key.mode:
+    account = await request.find_account(read_id(request.path_params["id"]))
+    if account is None:
         raise NotFound
     return account
 

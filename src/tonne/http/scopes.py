@@ -1,0 +1,46 @@
+"""Which scopes open which operation: any one of those named, or every valid key where none is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tonne.domain.accounts import ApiKey, Scope
+from tonne.domain.errors import InsufficientScope
+
+_OPERATIONS: dict[tuple[Scope, ...], str] = {
+    (): "getOwnAccount",
+    (
+        Scope.ORDERS_READ,
+    ): "listOrders getOrder getOrderByIdempotencyKey getOrderCertificate listOrderAllocations "
+    "listOrderRetirements reportRetirements",
+    (
+        Scope.ORDERS_WRITE,
+    ): "createOrderByMass createOrderByValue createOrderByEstimate orderInBulk cancelOrder "
+    "advanceOrder putBehaviour createElectricityEstimate",
+    (Scope.ORDERS_READ, Scope.ORDERS_WRITE): "quoteOrderByMass quoteOrderByValue quoteOrderByEstimate "
+    "getElectricityEstimate getBehaviour",
+    (
+        Scope.CATALOGUE_READ,
+    ): "listBundles getBundle listProjects getProject getProjectBySlug getBundleSelection "
+    "listBundlePortfolios",
+    (Scope.ACCOUNTS_WRITE,): "putBundleSelection putBundlePortfolio",
+    (
+        Scope.OPERATOR,
+    ): "payOrders getBalance topUp refund putBilling putTestBehaviour createProject putProject "
+    "patchProject createBundle putBundle patchBundle listPrices setPrice createPortfolio putPortfolio patchPortfolio "
+    "putDefaultSelection setExchangeRates uploadImage listAuditEntries createKey listKeys rotateKey disableKey",
+}
+NEEDED = {name: frozenset(scopes) for scopes, names in _OPERATIONS.items() for name in names.split()}
+
+
+def refuse_without(needed: Iterable[Scope], key: ApiKey) -> None:
+    """Refuse a key that has none of the scopes; with none named, every key will do.
+
+    Raises:
+        InsufficientScope: it names them.
+    """
+    if needed and key.scopes.isdisjoint(needed):
+        named = " or ".join(sorted(needed))
+        raise InsufficientScope(
+            f"This API key lacks the scope {named}: use a key that was created with `--scope {min(needed)}`."
+        )
