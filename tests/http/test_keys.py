@@ -25,7 +25,7 @@ from tonne.domain.audit import SERVICE
 from tonne.http.addresses import client_address
 from tonne.http.app import V1
 from tonne.http.scopes import NEEDED
-from tonne.storage.audit import verify_chains
+from tonne.storage.audit_checks import verify_chains
 
 Refusal = Callable[[httpx.Response], tuple[int, str]]
 KILOGRAM = {"mass": {"amount": "1", "unit": "kg"}}
@@ -214,7 +214,7 @@ def test_what_is_done_to_keys_is_in_the_audit_log(service: Service, run_sql: Cal
 
     async def verify(connection: Any) -> list[str]:
         async with connection.transaction():
-            return (await verify_chains(connection))[1]
+            return list((await verify_chains(connection)).findings)
 
     assert on_connection(service.database_url, verify) == []
 

@@ -28,7 +28,7 @@ PROJECT = {
 
 @pytest.fixture
 def operator(service):
-    payer = open_payer(service, mode=Mode.TEST, scopes=frozenset({Scope.OPERATOR}))
+    payer = open_payer(service, mode=Mode.LIVE, scopes=frozenset({Scope.OPERATOR}))
     with payer.client() as client:
         yield client
 

@@ -12,7 +12,7 @@ _OPERATIONS: dict[tuple[Scope, ...], str] = {
     (
         Scope.ORDERS_READ,
     ): "listOrders getOrder getOrderByIdempotencyKey getOrderCertificate listOrderAllocations "
-    "listOrderRetirements reportRetirements",
+    "listOrderRetirements",
     (
         Scope.ORDERS_WRITE,
     ): "createOrderByMass createOrderByValue createOrderByEstimate orderInBulk cancelOrder "
@@ -28,7 +28,7 @@ _OPERATIONS: dict[tuple[Scope, ...], str] = {
         Scope.OPERATOR,
     ): "payOrders getBalance topUp refund putBilling putTestBehaviour createProject putProject "
     "patchProject createBundle putBundle patchBundle listPrices setPrice createPortfolio putPortfolio patchPortfolio "
-    "putDefaultSelection setExchangeRates uploadImage listAuditEntries createKey listKeys rotateKey disableKey",
+    "putDefaultSelection setExchangeRates uploadImage listAuditEntries reportRetirements createKey listKeys rotateKey disableKey",
 }
 NEEDED = {name: frozenset(scopes) for scopes, names in _OPERATIONS.items() for name in names.split()}
 

@@ -20,7 +20,7 @@ from tonne.domain.decimals import parse_decimal
 from tonne.domain.errors import CatalogueConflict, InsufficientScope, NotFound, ValidationFailed
 from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, refusals
-from tonne.http.guards import operators_only
+from tonne.http.guards import operators_only, refuse_test_keys
 from tonne.http.request import ApiRequest
 from tonne.http.wire.common import read_id
 from tonne.http.wire.operator_catalogue import (
@@ -42,12 +42,12 @@ TAGS = ["Operator: catalogue"]
 CREATE: dict[str, Any] = {
     "status_code": 200,
     "tags": TAGS,
-    "guards": [operators_only],
+    "guards": [operators_only, refuse_test_keys],
     "responses": refusals(*WITH_BODY, InsufficientScope, CatalogueConflict),
 }
 CHANGE: dict[str, Any] = {
     "tags": TAGS,
-    "guards": [operators_only],
+    "guards": [operators_only, refuse_test_keys],
     "responses": refusals(*WITH_BODY, InsufficientScope, NotFound, CatalogueConflict),
 }
 
@@ -94,7 +94,7 @@ async def patch_bundle(request: ApiRequest, data: JSONBody[BundleEntry]) -> Resp
     operation_id="listPrices",
     summary="List a bundle's prices",
     responses=refusals(InsufficientScope, NotFound),
-    guards=[operators_only],
+    guards=[operators_only, refuse_test_keys],
 )
 async def list_prices(request: ApiRequest) -> list[PriceBody]:
     """List all prices a bundle has had and will have, oldest first."""
@@ -156,7 +156,7 @@ async def patch_portfolio(request: ApiRequest, data: JSONBody[PortfolioEntry]) -
     operation_id="putDefaultSelection",
     summary="Set the default selection",
     responses=refusals(*WITH_BODY, InsufficientScope),
-    guards=[operators_only],
+    guards=[operators_only, refuse_test_keys],
 )
 async def put_default_selection(
     request: ApiRequest, data: JSONBody[SetDefaultSelection]
@@ -175,7 +175,7 @@ async def put_default_selection(
     operation_id="setExchangeRates",
     summary="Set exchange rates",
     responses=refusals(*WITH_BODY, InsufficientScope, CatalogueConflict),
-    guards=[operators_only],
+    guards=[operators_only, refuse_test_keys],
 )
 async def set_exchange_rates(request: ApiRequest, data: JSONBody[SetRates]) -> Response[RatesBody]:
     """Store exchange rates, dated and with their source: all of them or none. Repeating it changes nothing."""
@@ -209,7 +209,7 @@ async def set_exchange_rates(request: ApiRequest, data: JSONBody[SetRates]) -> R
     operation_id="uploadImage",
     summary="Upload a picture",
     responses=refusals(*WITH_BODY, InsufficientScope),
-    guards=[operators_only],
+    guards=[operators_only, refuse_test_keys],
 )
 async def upload_picture(request: ApiRequest) -> Response[ImageBody]:
     """Upload a PNG, JPEG or WebP picture of up to 2 MB, as the body. It is written anew, and served to everyone."""
