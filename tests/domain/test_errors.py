@@ -63,6 +63,8 @@ ADDITIONS = {
     "order_not_advanceable": 409,
     "payment_reference_reused": 409,
     "insufficient_stock": 409,
+    "account_handle_already_exists": 409,
+    "account_idempotency_already_exists": 409,
     "bundle_portfolio_invalid": 400,
     "catalogue_conflict": 409,
     "spending_cap_exceeded": 409,

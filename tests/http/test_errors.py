@@ -312,6 +312,16 @@ ANSWERS: dict[str, Meet] = {
         "PUT", "/bundle-portfolios", json={"bundle_portfolio_id": str(uuid4())}
     ),
     "catalogue_conflict": create_a_bundle_of_another_ones_name,
+    "account_handle_already_exists": twice(
+        "/accounts/client",
+        {"name": "A", "currency": "USD", "handle": "a-handle"},
+        {"name": "B", "currency": "USD", "handle": "a-handle"},
+    ),
+    "account_idempotency_already_exists": twice(
+        "/accounts/client",
+        {"name": "A", "currency": "USD", "idempotency_key": "a"},
+        {"name": "A", "currency": "USD", "idempotency_key": "a"},
+    ),
     "insufficient_stock": order_what_is_not_in_stock,
     "spending_cap_exceeded": order_above_a_keys_daily_cap,
     "unit_price_above_maximum": asked(
@@ -485,7 +495,7 @@ def test_an_unknown_path_is_404(service: Service, refusal: Refusal, path: str) -
         ("PUT", f"/orders/{uuid4()}/certificate", {"GET"}),
         ("POST", "/orders/by-idempotency-key/a", {"GET"}),
         ("POST", "/bundle-selections", {"GET", "PUT"}),
-        ("POST", "/accounts/me", {"GET"}),
+        ("POST", "/accounts/me", {"GET", "PUT", "PATCH"}),
         ("GET", "/estimates/electricity", {"POST"}),
     ],
 )

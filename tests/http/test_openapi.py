@@ -37,6 +37,12 @@ OPERATIONS = {
     "PATCH /v1/operator/portfolios/{id}", "PUT /v1/operator/default-selection", "POST /v1/operator/exchange-rates",
     "POST /v1/operator/images", "POST /v1/operator/keys", "GET /v1/operator/keys", "POST /v1/operator/keys/{id}/rotate",
     "DELETE /v1/operator/keys/{id}",
+    "GET /v1/accounts", "POST /v1/accounts", "PUT /v1/accounts/me", "PATCH /v1/accounts/me", "GET /v1/accounts/{id}",
+    "PUT /v1/accounts/{id}", "PATCH /v1/accounts/{id}", "GET /v1/accounts/client", "POST /v1/accounts/client",
+    "GET /v1/accounts/client/me", "PUT /v1/accounts/client/me", "PATCH /v1/accounts/client/me",
+    "GET /v1/accounts/client/{id}", "PUT /v1/accounts/client/{id}", "PATCH /v1/accounts/client/{id}",
+    "PUT /v1/accounts/me/logo", "DELETE /v1/accounts/me/logo", "POST /v1/operator/accounts/{id}/suspend",
+    "POST /v1/operator/accounts/{id}/resume",
     "POST /v1/orders/bulk", "GET /v1/operator/audit", "GET /v1/operator/reports/retirements",
 }  # fmt: skip
 BODY = {"validation_error", "payload_too_large", "unsupported_media_type"}
@@ -97,6 +103,25 @@ OWN_ERRORS = {
     "POST /v1/operator/keys/{id}/rotate": BODY | OPERATED,
     "DELETE /v1/operator/keys/{id}": OPERATED,
     "GET /v1/bundle-portfolios": set(),
+    **dict.fromkeys(["GET /v1/accounts", "GET /v1/accounts/client"], PAGED | {"id_invalid"}),
+    "POST /v1/accounts": BODY | {"account_handle_already_exists"},
+    "POST /v1/accounts/client": BODY
+    | {"account_handle_already_exists", "account_idempotency_already_exists"},
+    **{
+        key: {"not_found"}
+        for key in ["GET /v1/accounts/{id}", "GET /v1/accounts/client/{id}", "GET /v1/accounts/client/me"]
+    },
+    **{
+        f"{method} /v1/accounts/{path}": BODY
+        | {"account_handle_already_exists"}
+        | (set() if path == "me" else {"not_found"})
+        for method in ("PUT", "PATCH")
+        for path in ("me", "{id}", "client/me", "client/{id}")
+    },
+    "PUT /v1/accounts/me/logo": BODY,
+    "DELETE /v1/accounts/me/logo": set(),
+    "POST /v1/operator/accounts/{id}/suspend": BODY | OPERATED,
+    "POST /v1/operator/accounts/{id}/resume": BODY | OPERATED,
     "PUT /v1/bundle-portfolios": BODY | {"bundle_portfolio_invalid"},
     "GET /v1/operator/bundles/{id}/prices": OPERATED,
     "PUT /v1/operator/default-selection": BODY | {"insufficient_scope"},

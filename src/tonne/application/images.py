@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import warnings
 from datetime import datetime
 
 from PIL import Image, ImageOps, UnidentifiedImageError
+from py_svg_hush import filter_svg
 
 from tonne.application.callers import refuse_disabled_key
+from tonne.certificates.rendering import LogoNotPrintable, check_logo
 from tonne.domain.audit import Actor, Change
+from tonne.domain.certificate import Logo
 from tonne.domain.errors import PayloadTooLarge, UnsupportedMediaType, ValidationFailed
 from tonne.domain.images import StoredImage
 from tonne.storage.audit import record_changes
@@ -80,6 +84,42 @@ def clean_image(data: bytes) -> tuple[StoredImage, bytes]:
         _plain(picture).save(written, "PNG", optimize=True)
     clean = written.getvalue()
     return StoredImage(hashlib.sha256(clean).digest(), _FORMATS[kind]), clean
+
+
+def clean_logo(data: bytes) -> tuple[StoredImage, bytes]:
+    """As `clean_image`, for a logo: PNG, JPEG, or SVG of which only what draws is kept, and nothing that is elsewhere.
+
+    Raises:
+        TonneError: as `clean_image`, or the drawing can't be read, refers to other files, or can't be printed.
+    """
+    if len(data) > IMAGE_BYTES_MAX:
+        raise PayloadTooLarge(f"A logo has at most {IMAGE_BYTES_MAX // 10**6} MB.")
+    image, clean = _clean_drawing(data) if _looks_drawn(data) else clean_image(data)
+    try:
+        check_logo(Logo(image.media_type, clean))
+    except LogoNotPrintable as error:
+        raise ValidationFailed.at("", f"certificates can't print this logo: {error}") from None
+    return image, clean
+
+
+def _looks_drawn(data: bytes) -> bool:
+    return data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<"
+
+
+def _clean_drawing(data: bytes) -> tuple[StoredImage, bytes]:
+    try:
+        clean = filter_svg(data, {"image": ["png", "jpeg"]})
+    except ValueError as error:
+        raise ValidationFailed.at("", f"the drawing can't be read: {error}") from None
+    if b"<svg" not in clean:
+        raise UnsupportedMediaType("Send a logo as PNG, JPEG or SVG.")
+    if _REFERS_ELSEWHERE.search(clean):
+        raise ValidationFailed.at("", "the drawing refers to other files: put what it needs into it")
+    return StoredImage(hashlib.sha256(clean).digest(), "image/svg+xml"), clean
+
+
+# What is left of addresses after cleaning; those within the drawing, and pictures inside it, are fine.
+_REFERS_ELSEWHERE = re.compile(rb"""(?:href|src)\s*=\s*["'](?!#|data:image/)""")
 
 
 def _plain(picture: Image.Image) -> Image.Image:

@@ -46,6 +46,7 @@ async def open_account_pair(
     name: str,
     currency: Currency,
     beneficiary: str | None = None,
+    handle: str | None = None,
     at: datetime,
 ) -> dict[Mode, Account]:
     """Open a live account and its test sibling."""
@@ -59,6 +60,7 @@ async def open_account_pair(
             currency=currency,
             sibling_id=ids[Mode.TEST if mode is Mode.LIVE else Mode.LIVE],
             beneficiary=beneficiary,
+            handle=handle,
             # Nobody pays for tests; whoever integrates sees an order through to its certificate.
             billing=Billing.INVOICE if mode is Mode.LIVE else Billing.AUTOMATIC,
         )

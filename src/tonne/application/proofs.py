@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from tonne.certificates.rendering import render_certificate
 from tonne.certificates.signing import Signer, create_signer, load_signer, sign_certificate
 from tonne.certificates.verifying import Verdict, check_certificate_file
 from tonne.domain.accounts import Account, Mode
-from tonne.domain.certificate import Certificate, CertifiedRetirement
+from tonne.domain.certificate import Certificate, CertifiedRetirement, Logo
 from tonne.domain.errors import NotFound
+from tonne.domain.images import image_digest
 from tonne.domain.orders import Order, OrderStatus
 from tonne.domain.progress import OrderPart
 from tonne.domain.proof import ProofCodes
@@ -26,7 +27,8 @@ from tonne.storage.certificates import (
     trust_certificate,
     trusted_certificates,
 )
-from tonne.storage.database import Pool
+from tonne.storage.database import Connection, Pool
+from tonne.storage.images import find_image
 from tonne.storage.orders import find_order
 from tonne.storage.progress import find_order_parts
 from tonne.storage.snapshot import SnapshotKeeper
@@ -96,7 +98,8 @@ class ProofDesk:
             )
         async with self.pool.acquire(timeout=5) as connection:
             parts = await find_order_parts(connection, account, order.order_id)
-        return _certificate(account, order, parts, self.links)
+            logo = await _load_logo(connection, account)
+        return replace(_certificate(account, order, parts, self.links), logo=logo)
 
     async def pdf(self, account: Account, order: Order, *, language: Language) -> bytes:
         """The signed PDF of a complete order: the same bytes each time.
@@ -165,6 +168,12 @@ class ProofDesk:
                     await trust_certificate(connection, signer.certificate, at=at)
                 self._signer = signer
             return self._signer
+
+
+async def _load_logo(connection: Connection, account: Account) -> Logo | None:
+    digest = image_digest(account.logo)
+    found = None if digest is None else await find_image(connection, digest)
+    return None if found is None else Logo(*found)
 
 
 def _make_pdf(certificate: Certificate, language: Language, signer: Signer) -> bytes:

@@ -56,9 +56,16 @@ class Organisation:
     commission_rate: Decimal
 
 
+class AccountScope(StrEnum):
+    """Accounts are an organisation's own, client accounts those of its customers."""
+
+    ACCOUNT = "account"
+    CLIENT_ACCOUNT = "client_account"
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What orders belong to. A live account has a test sibling and the other way round.
+    """What orders belong to. A live account has a test sibling and the other way round; a client account has none.
 
     `version` counts the changes of what orders take from it: an order decided with an older one is decided again.
     """
@@ -79,6 +86,8 @@ class Account:
     version: int = 0
     billing: Billing = Billing.INVOICE
     test_behaviour: SandboxBehaviour = SandboxBehaviour.NORMAL
+    scope: AccountScope = AccountScope.ACCOUNT
+    idempotency_key: str | None = None
 
     @property
     def organisation_id(self) -> UUID:

@@ -240,6 +240,28 @@ class InsufficientCredits(TonneError):
     http_status = HTTPStatus.CONFLICT
 
 
+class HandleTaken(TonneError):
+    """Another account of the organisation has this handle."""
+
+    code = "account_handle_already_exists"
+    http_status = HTTPStatus.CONFLICT
+
+
+class AccountIdempotencyAlreadyExists(TonneError):
+    """A client account with this idempotency_key exists; the Location header names it."""
+
+    code = "account_idempotency_already_exists"
+    http_status = HTTPStatus.CONFLICT
+
+    def __init__(self, message: str | None = None, *, location: str | None = None) -> None:
+        super().__init__(message)
+        self.location = location
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return {} if self.location is None else {"Location": self.location}
+
+
 class StockInsufficient(TonneError):
     """Stock does not cover the order, and its bundle takes no orders that would have to wait."""
 

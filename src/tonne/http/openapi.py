@@ -11,7 +11,17 @@ from tonne.application.catalogue_entries import BundleEntry, PortfolioEntry, Pro
 from tonne.application.certificate_facts import CertificateBody
 from tonne.application.error_body import ErrorBody
 from tonne.domain.selection import BUNDLES_MAX
-from tonne.http.wire.accounts import AccountBody
+from tonne.http.wire.accounts import (
+    AccountBody,
+    AccountPage,
+    ChangeAccount,
+    ClientAccountBody,
+    ClientAccountPage,
+    CreateAccount,
+    CreateClientAccount,
+    PairBody,
+    ReplaceAccount,
+)
 from tonne.http.wire.audit import AuditEntryBody, AuditPage
 from tonne.http.wire.bulk import BulkBody
 from tonne.http.wire.catalogue import BundleBody, BundlePage, ProjectBody, ProjectPage
@@ -34,6 +44,7 @@ from tonne.http.wire.operator import (
     PaidOrders,
     PaymentBody,
     PayOrders,
+    SuspensionBody,
 )
 from tonne.http.wire.operator_catalogue import (
     Changed,
@@ -60,6 +71,8 @@ from tonne.http.wire.reports import DisclosureBody
 from tonne.http.wire.sandbox import AdvanceOrder, ChangeTestBehaviour
 
 WIRE = (
+    AccountPage, ChangeAccount, ClientAccountBody, ClientAccountPage, CreateAccount, CreateClientAccount, PairBody,
+    ReplaceAccount, SuspensionBody,
     AccountBody, AccountRules, AdvanceOrder, AllocationBody, AuditEntryBody, AuditPage, BalanceBody, BulkBody, BulkRow, BundleBody, BundlePage, CertificateBody,
     ChangeBilling, ChangeTestBehaviour, ChoiceBody, DisclosureBody, CreateElectricityEstimate, CreateOrderByEstimate, MovePayment,
     PaidOrders, PaymentBody, PayOrders,
@@ -126,6 +139,16 @@ BODY_EXAMPLES: dict[str, Any] = {
     "advanceOrder": {"to": "complete"},
     "putBehaviour": {"test_behaviour": "slow"},
     "putBundlePortfolio": {"bundle_portfolio_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e15"},
+    "createAccount": {"name": "Example Freight", "currency": "EUR", "beneficiary": "Example Freight Ltd"},
+    "createClientAccount": {"name": "A customer", "currency": "EUR", "idempotency_key": "customer-42"},
+    **{
+        key: {"name": "Example Freight", "beneficiary": "Example Freight Ltd", "handle": "example-freight"}
+        for key in ("putOwnAccount", "putAccount", "putOwnClientAccount", "putClientAccount")
+    },
+    **{
+        key: {"beneficiary": "Example Freight Ltd"}
+        for key in ("patchOwnAccount", "patchAccount", "patchOwnClientAccount", "patchClientAccount")
+    },
     "createProject": _PROJECT,
     "putProject": _PROJECT,
     "patchProject": {"methodology": "VM0007", "disabled": False},
@@ -151,7 +174,7 @@ BODY_EXAMPLES: dict[str, Any] = {
     "createElectricityEstimate": {"consumption": {"amount": "1200", "unit": "kWh"}, "country_code": "DEU"},
 }
 # Operations that say everything with their path.
-WITHOUT_CONTENT = {"cancelOrder"}
+WITHOUT_CONTENT = {"cancelOrder", "suspendAccount", "resumeAccount"}
 NO_CONTENT = {
     "required": False,
     "description": "None is needed.",
@@ -219,7 +242,10 @@ REPEATABLE_HEADERS_BY_STATUS = {
 
 
 # Operations that take a picture as it is.
-PICTURES = {"uploadImage": ("image/png", "image/jpeg", "image/webp")}
+PICTURES = {
+    "uploadImage": ("image/png", "image/jpeg", "image/webp"),
+    "putLogo": ("image/png", "image/jpeg", "image/svg+xml"),
+}
 # What the rows of a file have as NDJSON, in each line, and as CSV, with the same names as columns.
 BULK_ROWS = {
     "required": True,

@@ -8,7 +8,7 @@ from tonne.domain.accounts import ApiKey, Scope
 from tonne.domain.errors import InsufficientScope
 
 _OPERATIONS: dict[tuple[Scope, ...], str] = {
-    (): "getOwnAccount",
+    (): "getOwnAccount listAccounts getAccount listClientAccounts getClientAccount getOwnClientAccount",
     (
         Scope.ORDERS_READ,
     ): "listOrders getOrder getOrderByIdempotencyKey getOrderCertificate listOrderAllocations "
@@ -23,12 +23,16 @@ _OPERATIONS: dict[tuple[Scope, ...], str] = {
         Scope.CATALOGUE_READ,
     ): "listBundles getBundle listProjects getProject getProjectBySlug getBundleSelection "
     "listBundlePortfolios",
-    (Scope.ACCOUNTS_WRITE,): "putBundleSelection putBundlePortfolio",
+    (
+        Scope.ACCOUNTS_WRITE,
+    ): "putBundleSelection putBundlePortfolio createAccount putOwnAccount patchOwnAccount "
+    "putAccount patchAccount createClientAccount putOwnClientAccount patchOwnClientAccount putClientAccount "
+    "patchClientAccount putLogo deleteLogo",
     (
         Scope.OPERATOR,
     ): "payOrders getBalance topUp refund putBilling putTestBehaviour createProject putProject "
     "patchProject createBundle putBundle patchBundle listPrices setPrice createPortfolio putPortfolio patchPortfolio "
-    "putDefaultSelection setExchangeRates uploadImage listAuditEntries reportRetirements createKey listKeys rotateKey disableKey",
+    "putDefaultSelection setExchangeRates uploadImage listAuditEntries suspendAccount resumeAccount reportRetirements createKey listKeys rotateKey disableKey",
 }
 NEEDED = {name: frozenset(scopes) for scopes, names in _OPERATIONS.items() for name in names.split()}
 

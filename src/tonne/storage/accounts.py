@@ -14,6 +14,7 @@ from uuid import UUID
 
 from tonne.domain.accounts import (
     Account,
+    AccountScope,
     ApiKey,
     Billing,
     Directory,
@@ -63,8 +64,8 @@ async def insert_account(connection: Connection, account: Account, *, at: dateti
     await connection.execute(
         """
         INSERT INTO accounts (organisation_id, account_id, name, mode, currency, sibling_id, handle, beneficiary,
-                              billing, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                              billing, scope, idempotency_key, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         """,
         account.organisation_id,
         account.account_id,
@@ -75,9 +76,45 @@ async def insert_account(connection: Connection, account: Account, *, at: dateti
         account.handle,
         account.beneficiary,
         account.billing.value,
+        account.scope.value,
+        account.idempotency_key,
         at,
     )
     await announce_change(connection)
+
+
+async def update_account(connection: Connection, account: Account) -> None:
+    """Store what an account may change of itself: name, handle, beneficiary, logo, visibility.
+
+    Raises:
+        asyncpg.UniqueViolationError: another account of the organisation and mode has the handle.
+    """
+    await connection.execute(
+        """
+        UPDATE accounts SET name = $3, handle = $4, beneficiary = $5, logo = $6, external_pages_visibility = $7,
+                            version = version + 1
+         WHERE organisation_id = $1 AND account_id = $2
+        """,
+        account.organisation_id,
+        account.account_id,
+        account.name,
+        account.handle,
+        account.beneficiary,
+        account.logo,
+        account.external_pages_visibility,
+    )
+    await announce_change(connection)
+
+
+async def find_client_by_key(connection: Connection, account: Account, key: str) -> UUID | None:
+    """The client account that an organisation opened under an idempotency key, in the account's mode."""
+    found: UUID | None = await connection.fetchval(
+        "SELECT account_id FROM accounts WHERE organisation_id = $1 AND mode = $2 AND idempotency_key = $3",
+        account.organisation_id,
+        account.mode.value,
+        key,
+    )
+    return found
 
 
 async def insert_key(
@@ -356,4 +393,6 @@ def _account(
         version=row["version"],
         billing=Billing(row["billing"]),
         test_behaviour=SandboxBehaviour(row["test_behaviour"]),
+        scope=AccountScope(row["scope"]),
+        idempotency_key=row["idempotency_key"],
     )

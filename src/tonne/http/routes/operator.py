@@ -16,6 +16,7 @@ from tonne.application.bill_accounts import (
     top_up,
 )
 from tonne.application.identifiers import utc_now
+from tonne.application.manage_accounts import suspend_account
 from tonne.application.pay_orders import PayOutcome, PayResult, pay_orders
 from tonne.domain.accounts import Account
 from tonne.domain.errors import InsufficientCredits, InsufficientScope, NotFound, PaymentReferenceReused
@@ -32,6 +33,7 @@ from tonne.http.wire.operator import (
     PaidOrders,
     PaymentBody,
     PayOrders,
+    SuspensionBody,
     account_rules,
     balance_body,
     paid_order,
@@ -160,6 +162,44 @@ async def put_test_behaviour(
     )
     await request.services.snapshots.refresh()
     return answer(account_rules(replace(account, test_behaviour=data.test_behaviour), changed=changed))
+
+
+@post(
+    "/operator/accounts/{id:str}/suspend",
+    status_code=200,
+    tags=TAGS,
+    operation_id="suspendAccount",
+    summary="Suspend an account",
+    responses=refusals(*WITH_BODY, InsufficientScope, NotFound),
+    guards=[operators_only],
+)
+async def suspend(request: ApiRequest) -> Response[SuspensionBody]:
+    """Stop an account from ordering. It can still be quoted and read. The request needs no body."""
+    return await _suspend(request, suspended=True)
+
+
+@post(
+    "/operator/accounts/{id:str}/resume",
+    status_code=200,
+    tags=TAGS,
+    operation_id="resumeAccount",
+    summary="Resume an account",
+    responses=refusals(*WITH_BODY, InsufficientScope, NotFound),
+    guards=[operators_only],
+)
+async def resume(request: ApiRequest) -> Response[SuspensionBody]:
+    """Let a suspended account order again. The request needs no body."""
+    return await _suspend(request, suspended=False)
+
+
+async def _suspend(request: ApiRequest, *, suspended: bool) -> Response[SuspensionBody]:
+    await request.refuse_content()
+    account = await _account(request)
+    changed = await suspend_account(
+        request.services.pool, account, suspended=suspended, at=utc_now(), actor=request.actor
+    )
+    await request.services.snapshots.refresh()
+    return answer(SuspensionBody(str(account.account_id), suspended, changed))
 
 
 async def _account(request: ApiRequest) -> Account:

@@ -110,6 +110,14 @@ def payment_body(payment: Payment) -> PaymentBody:
     return PaymentBody(payment.changed, balance_body(payment.balance))
 
 
+class SuspensionBody(msgspec.Struct, frozen=True):
+    """Whether an account may order."""
+
+    account_id: Id
+    suspended: bool
+    changed: Annotated[bool, Meta(description="false where it was so already.")]
+
+
 def account_rules(account: Account, *, changed: bool) -> AccountRules:
     """Print an account's rules."""
     return AccountRules(str(account.account_id), account.billing, account.test_behaviour, changed)
