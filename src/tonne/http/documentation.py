@@ -142,6 +142,7 @@ def openapi_config() -> OpenAPIConfig:
             Tag("Sandbox", "Test orders are moved by hand. For test keys only."),
             Tag("Operator", "Payments and billing, for keys with the scope `operator`."),
             Tag("Operator: keys", "Keys of every organisation."),
+            Tag("Operator: inventory", "Lots: what is in stock, and what became of it."),
             Tag("Operator: catalogue", "Projects, bundles, prices, portfolios, rates and pictures."),
         ],
         components=Components(

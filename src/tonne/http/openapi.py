@@ -28,6 +28,15 @@ from tonne.http.wire.catalogue import BundleBody, BundlePage, ProjectBody, Proje
 from tonne.http.wire.common import NO_NUL, ChoiceBody
 from tonne.http.wire.credits import AllocationBody, RetirementBody
 from tonne.http.wire.estimates import CreateElectricityEstimate, EstimateBody
+from tonne.http.wire.inventory import (
+    LotBody,
+    LotPage,
+    LotState,
+    StockBody,
+    SuspendLot,
+    WithdrawalBody,
+    WithdrawSerials,
+)
 from tonne.http.wire.keys import (
     CreateKey,
     DisabledKeyBody,
@@ -71,6 +80,7 @@ from tonne.http.wire.reports import DisclosureBody
 from tonne.http.wire.sandbox import AdvanceOrder, ChangeTestBehaviour
 
 WIRE = (
+    LotBody, LotPage, LotState, StockBody, SuspendLot, WithdrawalBody, WithdrawSerials,
     AccountPage, ChangeAccount, ClientAccountBody, ClientAccountPage, CreateAccount, CreateClientAccount, PairBody,
     ReplaceAccount, SuspensionBody,
     AccountBody, AccountRules, AdvanceOrder, AllocationBody, AuditEntryBody, AuditPage, BalanceBody, BulkBody, BulkRow, BundleBody, BundlePage, CertificateBody,
@@ -149,6 +159,13 @@ BODY_EXAMPLES: dict[str, Any] = {
         key: {"beneficiary": "Example Freight Ltd"}
         for key in ("patchOwnAccount", "patchAccount", "patchOwnClientAccount", "patchClientAccount")
     },
+    "suspendLot": {"reason": "The registry looks into it."},
+    "withdrawLot": {
+        "kind": "reversed",
+        "reason": "The forest burnt.",
+        "serial_first": 101,
+        "serial_last": 250,
+    },
     "createProject": _PROJECT,
     "putProject": _PROJECT,
     "patchProject": {"methodology": "VM0007", "disabled": False},
@@ -174,7 +191,7 @@ BODY_EXAMPLES: dict[str, Any] = {
     "createElectricityEstimate": {"consumption": {"amount": "1200", "unit": "kWh"}, "country_code": "DEU"},
 }
 # Operations that say everything with their path.
-WITHOUT_CONTENT = {"cancelOrder", "suspendAccount", "resumeAccount"}
+WITHOUT_CONTENT = {"releaseLot", "cancelOrder", "suspendAccount", "resumeAccount"}
 NO_CONTENT = {
     "required": False,
     "description": "None is needed.",

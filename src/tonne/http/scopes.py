@@ -32,7 +32,8 @@ _OPERATIONS: dict[tuple[Scope, ...], str] = {
         Scope.OPERATOR,
     ): "payOrders getBalance topUp refund putBilling putTestBehaviour createProject putProject "
     "patchProject createBundle putBundle patchBundle listPrices setPrice createPortfolio putPortfolio patchPortfolio "
-    "putDefaultSelection setExchangeRates uploadImage listAuditEntries suspendAccount resumeAccount reportRetirements createKey listKeys rotateKey disableKey",
+    "putDefaultSelection setExchangeRates uploadImage listAuditEntries suspendAccount resumeAccount listLots suspendLot releaseLot withdrawLot "
+    "getInventory reportRetirements createKey listKeys rotateKey disableKey",
 }
 NEEDED = {name: frozenset(scopes) for scopes, names in _OPERATIONS.items() for name in names.split()}
 

@@ -76,7 +76,11 @@ RETIREMENT_CHECKS = {
            AND EXISTS (SELECT FROM bundle_projects b
                          JOIN projects c ON c.project_id = b.project_id AND c.disabled_at IS NULL
                          JOIN lots l ON l.project_id = b.project_id AND l.mode = p.mode AND l.available_tonnes > 0
-                        WHERE b.bundle_id = p.bundle_id)
+                                    AND l.suspended_at IS NULL
+                        WHERE b.bundle_id = p.bundle_id
+                          AND l.vintage_year >= coalesce((p.terms #>> '{restrictions,min_vintage_year}')::int, 0)
+                          AND NOT coalesce(p.terms #> '{restrictions,excluded_countries}' ? c.country_code, false)
+                          AND NOT coalesce(p.terms #> '{restrictions,excluded_projects}' ? c.project_id::text, false))
     """,
     "no serial number is in two retirements": """
         SELECT 'lot ' || lot_id || ' at serial number ' || serial_first
