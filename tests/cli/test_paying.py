@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from tests.paying import open_payer
 
 from tonne.cli.main import main
-from tonne.domain.accounts import Billing, Mode
+from tonne.domain.accounts import BUYER_SCOPES, Billing, Mode
 
 PARCEL = {"mass": {"amount": "12.07", "unit": "kg"}}
 UNKNOWN = "01900000-0000-7000-8000-000000000000"
@@ -166,5 +166,5 @@ def test_a_key_is_created_and_listed_with_its_scope(tonne, payer):
     key = json.loads(tonne(*created).stdout)
     listed = {row["key_id"]: row for row in json.loads(tonne("keys", "list", "--json").stdout)}
     assert listed[key["key_id"]]["scopes"] == ["operator"]
-    assert listed[str(payer.key.key_id)]["scopes"] == []
+    assert listed[str(payer.key.key_id)]["scopes"] == sorted(BUYER_SCOPES)
     tonne("keys", "create", "--account", account, "--scope", "root", status=2)

@@ -1,15 +1,17 @@
-"""What is done now and then: stored answers are forgotten after a week."""
+"""What is done now and then: stored answers are forgotten after a week, and who runs low is told."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from uuid import UUID
 
 import structlog
 
-from tonne.storage.database import Pool
+from tonne.storage.catalogue import load_catalogue
+from tonne.storage.database import Connection, Pool
 from tonne.storage.idempotent_requests import forget_answers
 
 ANSWERS_KEPT = timedelta(days=7)
@@ -32,12 +34,28 @@ async def housekeeping(pool: Pool, now: Callable[[], datetime]) -> AsyncIterator
 
 
 async def _keep_house(pool: Pool, now: Callable[[], datetime]) -> None:
+    warned: dict[UUID, date] = {}
     while True:
         try:
             async with pool.acquire(timeout=5) as connection:
                 forgotten = await forget_answers(connection, before=now() - ANSWERS_KEPT, rows_max=ROWS_MAX)
+                await _warn_of_low_stock(connection, warned, now().date())
         except Exception as error:  # noqa: BLE001 -- what goes wrong now may go right next time
             log.warning("housekeeping_failed", error=repr(error))
             forgotten = 0
         # A full helping means that there is more.
         await asyncio.sleep(1 if forgotten == ROWS_MAX else EVERY_SECONDS)
+
+
+async def _warn_of_low_stock(connection: Connection, warned: dict[UUID, date], today: date) -> None:
+    """Log each bundle that has less in stock than the operator wants, once a day."""
+    catalogue = await load_catalogue(connection, on=today)
+    for bundle in catalogue.bundles.values():
+        if bundle.is_low and warned.get(bundle.bundle_id) != today:
+            warned[bundle.bundle_id] = today
+            log.warning(
+                "low_stock",
+                bundle=bundle.identifier,
+                available_tonnes=bundle.available_tonnes,
+                low_stock_tonnes=bundle.low_stock_tonnes,
+            )
