@@ -165,6 +165,14 @@ class StatusReached(Body):
     at: str
 
 
+class BeneficiaryBody(Body):
+    name: str
+    email: str | None = None
+    country: str | None = None
+    registration_number: str | None = None
+    hidden_until: str | None = None
+
+
 class OrderBody(Body):
     id: UUID
     idempotency_key: str | None
@@ -189,7 +197,11 @@ class OrderBody(Body):
     email: str | None = None
     account_id: UUID
     mode: str
-    beneficiary: str | None
+    beneficiary: BeneficiaryBody | None
+    max_unit_price: str | None = None
+    min_vintage_year: int | None = None
+    excluded_countries: list[str] = []
+    excluded_projects: list[str] = []
     status_history: list[StatusReached]
     retire_by: datetime | None = None
     waiting_for: str | None = "payment"
@@ -318,7 +330,7 @@ def to_body(order: OrderRow, quote: Quote, caller: Caller, catalogue: Catalogue)
         metadata=order.order_metadata or {},
         account_id=order.account_id,
         mode=caller.account.mode,
-        beneficiary=order.beneficiary,
+        beneficiary=None if order.beneficiary is None else BeneficiaryBody(name=order.beneficiary),
         status_history=[StatusReached(status=status, at=created_at) for status in ("received", "placed")],
     )
 
