@@ -8,6 +8,7 @@ import itertools
 import json
 
 import pytest
+from tests.certificates.facts import squeezed, text_of
 from tests.paying import on_pool
 
 from tonne.application.identifiers import utc_now
@@ -266,6 +267,139 @@ def test_numbers_before_and_after_what_is_invalidated_are_sold_on(tonne, sold, s
         sold["name"],
     )
     assert [tuple(row) for row in rows] == [(1, 4), (5, 6), (9, 10)]
+
+
+@pytest.fixture
+def retired(tonne, sold, service, tmp_path):
+    """As `sold`, with the four tonnes retired; also returns the retirement and the path of its certificate."""
+    [retirement] = [
+        each
+        for each in json.loads(tonne("retirements", "list", "--json").stdout)
+        if each["serial_first"].startswith(sold["name"])
+    ]
+    _confirm(tonne, retirement["retirement_id"], "FICTION-R1")
+    return sold | {
+        "retirement_id": retirement["retirement_id"],
+        "pdf": _download(service, sold, tmp_path / "1.pdf"),
+    }
+
+
+def _confirm(tonne, retirement_id, reference):
+    tonne(
+        "retirements", "confirm", retirement_id, "--reference", reference, "--date", f"{utc_now():%Y-%m-%d}"
+    )
+
+
+def _download(service, sold, file):
+    with service.client("USD", Mode.LIVE) as client:
+        answer = client.get(f"/orders/{sold['order_id']}/certificate")
+    assert answer.status_code == 200
+    file.write_bytes(answer.content)
+    return file
+
+
+def _facts(service, sold):
+    """The certified retirement as the public JSON has it now."""
+    with service.client("USD", Mode.LIVE) as client:
+        url = f"/orders/{sold['order_id']}/certificate"
+        [facts] = client.get(url, headers={"Accept": "application/json"}).json()["retirements"]
+    return facts
+
+
+def _found(tonne, file):
+    verdict = json.loads(tonne("proof", "check", str(file), "--json").stdout)
+    assert verdict["valid"] is True
+    return {each["code"] for each in verdict["findings"]}
+
+
+def _stand_in(tonne, retired):
+    """The pending retirement that stands in."""
+    [found] = [
+        each
+        for each in json.loads(tonne("retirements", "list", "--json").stdout)
+        if each["serial_first"].startswith(retired["name"])
+    ]
+    return found
+
+
+def test_reversed_credits_are_replaced_and_the_certificate_says_so(tonne, retired, service, tmp_path):
+    assert _found(tonne, retired["pdf"]) == {"valid"}
+    assert _facts(service, retired)["withdrawn"] == []
+    arguments = ("lots", "reverse", retired["lot_id"], "--serials", "3-4", "--reason", "The forest burnt.")
+    shown = json.loads(tonne(*arguments, "--replace", "--json").stdout)
+    [replaced] = shown["replaced"]
+    assert (replaced["retirement_id"], replaced["missing_tonnes"], replaced["planned_tonnes"]) == (
+        retired["retirement_id"],
+        2,
+        2,
+    )
+    assert "superseded" in _found(tonne, retired["pdf"])
+    facts = _facts(service, retired)
+    assert [(each["kind"], each["quantity"], each["reason"]) for each in facts["withdrawn"]] == [
+        ("reversed", "2", "The forest burnt.")
+    ]
+    assert [(each["state"], each["quantity"]) for each in facts["replaced_by"]] == [("pending", "2")]
+    between = _download(service, retired, tmp_path / "2.pdf")
+    assert _found(tonne, between) == {"valid"}
+    assert squeezed("The forest burnt.") in text_of(between.read_bytes())
+    stand_in = _stand_in(tonne, retired)
+    assert (stand_in["serial_first"], stand_in["tonnes"]) == (f"{retired['name']}-5", 2)
+    _confirm(tonne, stand_in["retirement_id"], "FICTION-R2")
+    assert "superseded" in _found(tonne, between)
+    newest = _download(service, retired, tmp_path / "3.pdf")
+    assert _found(tonne, newest) == {"valid"}
+    assert "FICTION-R2" in text_of(newest.read_bytes())
+    with service.client("USD", Mode.LIVE) as client:
+        url = client.get(f"/orders/{retired['order_id']}").json()["public_certificate_url"]
+        page = client.get(url, headers={"Accept": "text/html"})
+    assert "Reversed on" in page.text
+    assert "FICTION-R2" in page.text
+    assert "Nothing is missing" in tonne("retirements", "replace").output
+    rows = _rows(tonne("retirements", "report", "--format", "csv").stdout)
+    ours = {row["retirement_id"]: row for row in rows if row["unit_start_block"].startswith(retired["name"])}
+    first, second = ours[retired["retirement_id"]], ours[stand_in["retirement_id"]]
+    assert (first["withdrawn_tonnes"], first["replaced_tonnes"], first["replaces_retirement_id"]) == (
+        "2",
+        "2",
+        "",
+    )
+    assert (second["withdrawn_tonnes"], second["replaces_retirement_id"]) == ("0", retired["retirement_id"])
+    today = f"{utc_now():%Y-%m-%d}"
+    wanted = ("report", "--beneficiary", "Demo Shop", "--from", today, "--to", today)
+    told = json.loads(tonne(*wanted, "--format", "json").stdout)["esrs_e1_7"]
+    assert told["withdrawn_since"] == {"quantity": "2", "replaced": "2"}
+    pdf = text_of(tonne(*wanted, "--format", "pdf").stdout_bytes)
+    assert squeezed("2 were reversed or invalidated later; 2 of other credits are retired in their place") in pdf
+
+
+def _rows(text):
+    return list(csv.DictReader(text.splitlines()))
+
+
+def test_what_stands_in_and_is_rejected_is_missing_again(tonne, retired, service):
+    withdraw = ("lots", "invalidate", retired["lot_id"], "--reason", "Void.", "--serials")
+    tonne(*withdraw, "1-2")
+    first = json.loads(tonne("retirements", "replace", "--lot", retired["lot_id"], "--json").stdout)
+    assert [each["planned_tonnes"] for each in first] == [2]
+    assert "Nothing is missing" in tonne("retirements", "replace").output
+    tonne("retirements", "reject", _stand_in(tonne, retired)["retirement_id"], "--reason", "Frozen.")
+    assert _facts(service, retired)["replaced_by"] == []
+    again = json.loads(tonne("retirements", "replace", "--json").stdout)
+    assert [each["planned_tonnes"] for each in again] == [2]
+    stand_in = _stand_in(tonne, retired)
+    _confirm(tonne, stand_in["retirement_id"], "FICTION-R3")
+    # What stood in turns out to be void as well; what is in stock by then is less.
+    first, last = (int(stand_in[name].rpartition("-")[2]) for name in ("serial_first", "serial_last"))
+    tonne(*withdraw, f"{first}-{last}")
+    [lot] = stock(tonne, retired["name"])
+    left = lot["available_tonnes"]
+    tonne(*withdraw, f"{lot['serial_last'] - left + 2}-{lot['serial_last']}")
+    short = json.loads(tonne("retirements", "replace", "--json").stdout)
+    assert [(each["missing_tonnes"], each["planned_tonnes"]) for each in short] == [(2, 1)]
+    assert "being replaced" in tonne("retirements", "replace").output
+    facts = _facts(service, retired)
+    assert [each["quantity"] for each in facts["withdrawn"]] == ["2", "2"]
+    assert [each["quantity"] for each in facts["replaced_by"]] == ["2", "1"]
 
 
 def test_the_report_sums_up_and_warns_of_what_runs_low(tonne, sold, tmp_path):

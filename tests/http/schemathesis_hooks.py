@@ -26,6 +26,8 @@ REFUSED_VALUES = {
     "must be an integer or a string or null, got a number": "that 56.0 is not the integer 56",
     "must be an integer or null, got a number": "that 56.0 is not the integer 56",
     "is no ISO 3166-1 alpha-3 country code": "which countries there are",
+    "is no ISO 4217 currency": "which currencies there are",
+    "can't change: the account is in": "what the account's currency is",
     "is no project's id": "which projects there are",
     "there is no project": "which projects there are",
     "has characters that certificates can't print": "what fonts can print",

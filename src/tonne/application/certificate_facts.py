@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from tonne.domain.certificate import Certificate, CertifiedRetirement
+from tonne.domain.certificate import Aftermath, Certificate, CertifiedRetirement
 from tonne.domain.mass import format_tonnes
 from tonne.domain.retirement import RetirementState
 from tonne.domain.times import format_time
@@ -63,6 +63,37 @@ class CertifiedRetirementBody(msgspec.Struct, frozen=True):
     state: Annotated[str, Meta(extra_json_schema={"enum": ["confirmed"]})]
     retired_on: Day
     registry_reference: str
+    withdrawn: Annotated[
+        list[WithdrawnBody],
+        Meta(description="Credits of it that turned out to be none. Empty: all are good."),
+    ]
+    replaced_by: Annotated[list[ReplacementBody], Meta(description="Retirements that stand in for those.")]
+
+
+class WithdrawnBody(msgspec.Struct, frozen=True):
+    """Tonnes of a retirement that were reversed or invalidated later."""
+
+    kind: Annotated[str, Meta(extra_json_schema={"enum": ["reversed", "invalidated"]})]
+    reason: str
+    at: Time
+    quantity: Annotated[Tonnes, Meta(description="Whole tonnes of the retirement.")]
+
+
+class ReplacementBody(msgspec.Struct, frozen=True):
+    """A retirement that stands in for withdrawn credits; done when its state is `confirmed`."""
+
+    id: Id
+    state: str
+    project_name: str
+    registry_name: str
+    registry_project_id: str
+    registry_link: str | None
+    vintage_year: int
+    serial_first: Serial
+    serial_last: Annotated[str, Meta(description="Inclusive.")]
+    quantity: Annotated[Tonnes, Meta(description="Whole tonnes.")]
+    retired_on: str | None
+    registry_reference: str | None
 
 
 def certificate_body(certificate: Certificate, *, hidden_until: date | None = None) -> CertificateBody:
@@ -100,4 +131,33 @@ def _certified_body(retirement: CertifiedRetirement) -> CertifiedRetirementBody:
         state=RetirementState.CONFIRMED.value,
         retired_on=retirement.retired_on.isoformat(),
         registry_reference=retirement.registry_reference,
+        withdrawn=[] if retirement.aftermath is None else _withdrawn(retirement.aftermath),
+        replaced_by=[] if retirement.aftermath is None else _replaced_by(retirement.aftermath),
     )
+
+
+def _withdrawn(aftermath: Aftermath) -> list[WithdrawnBody]:
+    return [
+        WithdrawnBody(each.kind.value, each.reason, format_time(each.at), str(each.tonnes))
+        for each in aftermath.withdrawn
+    ]
+
+
+def _replaced_by(aftermath: Aftermath) -> list[ReplacementBody]:
+    return [
+        ReplacementBody(
+            id=str(each.retirement_id),
+            state=each.state.value,
+            project_name=each.project_name,
+            registry_name=each.registry_name,
+            registry_project_id=each.registry_project_id,
+            registry_link=each.registry_link,
+            vintage_year=each.vintage_year,
+            serial_first=each.serial_first,
+            serial_last=each.serial_last,
+            quantity=str(each.tonnes),
+            retired_on=None if each.retired_on is None else each.retired_on.isoformat(),
+            registry_reference=each.registry_reference,
+        )
+        for each in aftermath.replaced_by
+    ]

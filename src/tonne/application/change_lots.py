@@ -22,6 +22,7 @@ from tonne.storage.lot_changes import (
     set_suspended_for,
     withdraw_numbers,
 )
+from tonne.storage.replacements import supersede_certificates
 
 REASON_LENGTH_MAX = 500
 
@@ -119,6 +120,9 @@ async def _withdraw(
     )
     organisations = await list_organisation_ids(connection)
     affected = await find_affected(connection, organisations, lot_id, first=first, last=last)
+    for organisation_id in {each.organisation_id for each in affected}:
+        held = [each.retirement_id for each in affected if each.organisation_id == organisation_id]
+        await supersede_certificates(connection, organisation_id, held, at=at)
     await count_change(connection)
     after = {
         "serial_first": first,

@@ -14,7 +14,7 @@ from tonne.certificates.typesetting import TypesettingFailed
 from tonne.domain.accounts import Mode
 from tonne.domain.disclosure import NOT_STATED, Disclosure, RetiredCredits, Share, in_order
 from tonne.domain.errors import ValidationFailed
-from tonne.domain.mass import format_tonnes
+from tonne.domain.mass import GRAMS_PER_TONNE, format_tonnes
 from tonne.domain.times import format_time
 from tonne.storage.database import Connection
 from tonne.storage.retired_credits import (
@@ -70,6 +70,9 @@ RETIREMENT_COLUMNS = (
     "corresponding_adjustment",
     "account_id",
     "retirement_id",
+    "withdrawn_tonnes",
+    "replaced_tonnes",
+    "replaces_retirement_id",
 )
 SUMMARY_COLUMNS = ("disclosure", "item", "quantity", "share_percent")
 
@@ -151,6 +154,10 @@ def disclosure_facts(disclosure: Disclosure) -> dict[str, Any]:
         "esrs_e1_7": {
             "source": "Commission Delegated Regulation (EU) 2023/2772, ESRS E1, paragraph 59 and AR 62",
             "cancelled": format_tonnes(disclosure.grams),
+            "withdrawn_since": {
+                "quantity": str(disclosure.withdrawn_tonnes),
+                "replaced": str(disclosure.replaced_tonnes),
+            },
             **{name: [_share(share) for share in shares] for name, shares in _breakdowns(disclosure).items()},
             "planned": {
                 "quantity": format_tonnes(planned.grams),
@@ -185,6 +192,9 @@ def _retirements(disclosure: Disclosure) -> Table:
             "corresponding_adjustment": NOT_STATED,
             "account_id": str(each.account_id),
             "retirement_id": str(each.retirement_id),
+            "withdrawn_tonnes": each.withdrawn_tonnes,
+            "replaced_tonnes": each.replaced_tonnes,
+            "replaces_retirement_id": None if each.replaces_id is None else str(each.replaces_id),
         }
         for each in disclosure.credits
     ]
@@ -216,6 +226,14 @@ def _summary(disclosure: Disclosure) -> Table:
     for name, shares in _breakdowns(disclosure).items():
         rows += [
             _sum(name, share.name, share.grams) | {"share_percent": format_share(share)} for share in shares
+        ]
+    if disclosure.withdrawn_tonnes:
+        rows += [
+            _sum("withdrawn_since", name, tonnes * GRAMS_PER_TONNE)
+            for name, tonnes in (
+                ("reversed or invalidated later", disclosure.withdrawn_tonnes),
+                ("others retired in their place", disclosure.replaced_tonnes),
+            )
         ]
     rows.append(_sum("planned", "allocated, not confirmed yet", planned.allocated_grams))
     rows.append(_sum("planned", "waiting for credits or for the rest of a tonne", planned.waiting_grams))

@@ -44,6 +44,9 @@ CREDIT_COLUMNS = (
     "ordered_quantity",
     "offset_type",
     "created_at",
+    "withdrawn_tonnes",
+    "replaced_tonnes",
+    "replaces_retirement_id",
 )
 
 
@@ -82,4 +85,7 @@ def credit_row(credits_: RetiredCredits) -> dict[str, Any]:
         "ordered_quantity": format_tonnes(credits_.ordered_grams),
         "offset_type": credits_.offset_type_stated,
         "created_at": credits_.created_at,
+        "withdrawn_tonnes": credits_.withdrawn_tonnes,
+        "replaced_tonnes": credits_.replaced_tonnes,
+        "replaces_retirement_id": None if credits_.replaces_id is None else str(credits_.replaces_id),
     }

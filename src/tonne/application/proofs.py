@@ -12,7 +12,7 @@ from pathlib import Path
 from tonne.certificates.languages import Language
 from tonne.certificates.rendering import render_certificate
 from tonne.certificates.signing import Signer, create_signer, load_signer, sign_certificate
-from tonne.certificates.verifying import Verdict, check_certificate_file
+from tonne.certificates.verifying import Verdict, check_certificate_file, superseded
 from tonne.domain.accounts import Account, Mode
 from tonne.domain.certificate import Certificate, CertifiedRetirement, Logo
 from tonne.domain.errors import NotFound
@@ -22,8 +22,9 @@ from tonne.domain.progress import OrderPart
 from tonne.domain.proof import ProofCodes
 from tonne.storage.certificates import (
     find_certificate,
-    is_known_certificate,
+    find_issue,
     keep_certificate,
+    lock_order,
     trust_certificate,
     trusted_certificates,
 )
@@ -31,6 +32,7 @@ from tonne.storage.database import Connection, Pool
 from tonne.storage.images import find_image
 from tonne.storage.orders import find_order
 from tonne.storage.progress import find_order_parts
+from tonne.storage.replacements import load_aftermath
 from tonne.storage.snapshot import SnapshotKeeper
 
 # Setting and signing are work for a processor, of which there are few.
@@ -97,9 +99,7 @@ class ProofDesk:
                 f"There is no certificate before an order is complete; this one is {order.status.value}."
             )
         async with self.pool.acquire(timeout=5) as connection:
-            parts = await find_order_parts(connection, account, order.order_id)
-            logo = await _load_logo(connection, account)
-        return replace(_certificate(account, order, parts, self.links), logo=logo)
+            return await self._read(connection, account, order)
 
     async def pdf(self, account: Account, order: Order, *, language: Language) -> bytes:
         """The signed PDF of a complete order: the same bytes each time.
@@ -111,15 +111,19 @@ class ProofDesk:
             kept = await find_certificate(connection, account, order.order_id, language=language.value)
         if kept is not None:
             return kept
-        certificate = await self.facts(account, order)
         signer = await self._load_signer()
-        made = await asyncio.get_running_loop().run_in_executor(
-            self._threads, _make_pdf, certificate, language, signer
-        )
-        async with self.pool.acquire(timeout=5) as connection:
-            return await keep_certificate(
-                connection, account, order.order_id, language=language.value, pdf=made, at=self.now()
+        while True:
+            certificate = await self.facts(account, order)
+            made = await asyncio.get_running_loop().run_in_executor(
+                self._threads, _make_pdf, certificate, language, signer
             )
+            async with self.pool.acquire(timeout=5) as connection, connection.transaction():
+                await lock_order(connection, account, order.order_id)
+                # Credits may have been withdrawn while it was set: what is kept is never older than that.
+                if await self._read(connection, account, order) == certificate:
+                    return await keep_certificate(
+                        connection, account, order.order_id, language=language.value, pdf=made, at=self.now()
+                    )
 
     async def find(self, code: str) -> tuple[Account, Order]:
         """The complete order that a public page is about.
@@ -149,8 +153,21 @@ class ProofDesk:
         if not verdict.valid:
             return verdict
         async with self.pool.acquire(timeout=5) as connection:
-            known = await is_known_certificate(connection, list(organisations), bytes.fromhex(verdict.sha256))
-        return verdict if known else await self._checked(pdf, trusted, lambda _: False)
+            known, is_old = await find_issue(connection, list(organisations), bytes.fromhex(verdict.sha256))
+        if not known:
+            return await self._checked(pdf, trusted, lambda _: False)
+        return superseded(verdict) if is_old else verdict
+
+    async def _read(self, connection: Connection, account: Account, order: Order) -> Certificate:
+        parts = await find_order_parts(connection, account, order.order_id)
+        logo = await _load_logo(connection, account)
+        retirement_ids = [part.retirement.retirement_id for part in parts]
+        aftermath = await load_aftermath(connection, account.organisation_id, retirement_ids)
+        certificate = _certificate(account, order, parts, self.links)
+        retirements = tuple(
+            replace(each, aftermath=aftermath.get(each.retirement_id)) for each in certificate.retirements
+        )
+        return replace(certificate, logo=logo, retirements=retirements)
 
     async def _checked(self, pdf: bytes, trusted: list[bytes], known: Callable[[bytes], bool]) -> Verdict:
         return await asyncio.get_running_loop().run_in_executor(
@@ -178,7 +195,7 @@ async def _load_logo(connection: Connection, account: Account) -> Logo | None:
 
 def _make_pdf(certificate: Certificate, language: Language, signer: Signer) -> bytes:
     pdf = render_certificate(certificate, language=language)
-    at = max(certificate.completed_at, signer.valid_from)
+    at = max(certificate.as_of, signer.valid_from)
     return sign_certificate(pdf, signer, at=at, is_test=certificate.mode is Mode.TEST)
 
 

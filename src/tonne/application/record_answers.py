@@ -17,6 +17,7 @@ from tonne.storage.commitments import commit_pools, lock_commitments_of_retireme
 from tonne.storage.database import Connection, Pool
 from tonne.storage.lots import Returned, retire_allocated, return_to_lots
 from tonne.storage.pools import claim_organisation, reopen_gaps
+from tonne.storage.replacements import supersede_certificates
 from tonne.storage.retirements import (
     complete_orders,
     confirm,
@@ -80,6 +81,8 @@ async def record_answers_on(
         now_confirmed = [retirement.retirement_id for retirement in decided]
         if decided:
             await retire_allocated(connection, [retirement.moved for retirement in decided])
+            stand_ins = [r.retirement_id for r in decided if r.stands_in]
+            await supersede_certificates(connection, organisation_id, stand_ins, at=at)
             completed = await _tell_confirmed(connection, organisation_id, now_confirmed, at)
     now_rejected = await _reject(connection, organisation_id, rejected, at) if rejected else ()
     now_unknown = await mark_unknown(connection, organisation_id, unknown, at=at) if unknown else ()
@@ -121,7 +124,8 @@ async def _reject(
                 for retirement in decided
             ],
         )
-        gaps = [(retirement.pool_id, retirement.gap) for retirement in decided]
+        # What stood in for another leaves no gap: the other one is short of credits again.
+        gaps = [(r.pool_id, r.gap) for r in decided if not r.stands_in]
         grams = [(pool_id, gap.tonnes * GRAMS_PER_TONNE) for pool_id, gap in gaps]
         await commit_pools(connection, organisation_id, grams)
         await reopen_gaps(connection, organisation_id, gaps, at=at)

@@ -111,8 +111,14 @@ def _statement(disclosure: Disclosure, first: str, last: str) -> str:
         return (
             f"This is a test: nothing was retired. {mass} were ordered and simulated from {first} to {last}."
         )
+    later = ""
+    if disclosure.withdrawn_tonnes:
+        later = (
+            f" Of the tonnes listed, {_number(disclosure.withdrawn_tonnes)} were reversed or invalidated later; "
+            f"{_number(disclosure.replaced_tonnes)} of other credits are retired in their place."
+        )
     return (
-        f"Credits for {mass} were retired at carbon registries from {first} to {last}, both days included. "
+        f"Credits for {mass} were retired at carbon registries from {first} to {last}, both days included.{later} "
         "This says what was retired, for whom, and where it can be checked; it is no claim about anybody's emissions."
     )
 
@@ -200,9 +206,15 @@ def _retirement(each: RetiredCredits) -> dict[str, Any]:
         "serial_first": phrase(each.serial_first, word_max=cell),
         "serial_last": phrase(each.serial_last, word_max=cell),
         "reference": phrase(each.registry_reference or "", word_max=cell),
-        "tonnes": _number(each.tonnes),
+        "tonnes": _tonnes_of(each),
         "quantity": _tonnes(each.ordered_grams),
     }
+
+
+def _tonnes_of(each: RetiredCredits) -> str:
+    if not each.withdrawn_tonnes:
+        return _number(each.tonnes)
+    return f"{_number(each.tonnes)}, {_number(each.withdrawn_tonnes)} withdrawn later"
 
 
 def _date(day: date) -> str:

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import unicodedata
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
@@ -26,6 +27,7 @@ from tonne.certificates.typesetting import TypesettingFailed, font_families, typ
 from tonne.domain.accounts import Mode
 from tonne.domain.certificate import Certificate, CertifiedRetirement, Logo
 from tonne.domain.mass import format_tonnes, readable_mass
+from tonne.domain.withdrawal import WithdrawalKind
 
 # Characters that surely fit on a line: of the first page, of its two columns and of the table's columns.
 _LINE_CHARACTERS = 40
@@ -173,7 +175,39 @@ def _facts(certificate: Certificate, language: Language) -> dict[str, Any]:
         **_table_facts(texts, wording),
         "rows": [_row(each, locale) for each in certificate.retirements],
         "total": f"{_tonnes(certificate.quantity_grams, locale)}{_SPACE}t",
+        "aftermath_heading": texts.aftermath,
+        "aftermath": [
+            phrase(printable(line), word_max=_LINE_CHARACTERS)
+            for each in certificate.retirements
+            for line in _aftermath(each, texts, locale)
+        ],
     }
+
+
+def _aftermath(retirement: CertifiedRetirement, texts: Texts, locale: Locale) -> Iterator[str]:
+    """What became of a retirement's credits, a sentence each."""
+    aftermath = retirement.aftermath
+    if aftermath is None:
+        return
+    for withdrawn in aftermath.withdrawn:
+        text = texts.reversed if withdrawn.kind is WithdrawalKind.REVERSED else texts.invalidated
+        yield text.format(
+            tonnes=f"{_number(withdrawn.tonnes, locale)}{_SPACE}t",
+            reference=retirement.registry_reference,
+            date=_date(withdrawn.at.astimezone(UTC), locale),
+            reason=withdrawn.reason,
+        )
+    for each in aftermath.replaced_by:
+        is_done = each.retired_on is not None
+        yield (texts.replaced if is_done else texts.being_replaced).format(
+            tonnes=f"{_number(each.tonnes, locale)}{_SPACE}t",
+            project=each.project_name,
+            registry=f"{each.registry_name} {each.registry_project_id}",
+            vintage=each.vintage_year,
+            date="" if each.retired_on is None else _date(each.retired_on, locale),
+            serials=f"{each.serial_first} – {each.serial_last}",
+            reference=each.registry_reference,
+        )
 
 
 @cache

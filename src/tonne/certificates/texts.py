@@ -52,6 +52,11 @@ class Texts:
     reference: str
     whole_retirement: str
     total: str
+    aftermath: str
+    reversed: str
+    invalidated: str
+    replaced: str
+    being_replaced: str
 
 
 _ENGLISH = Texts(
@@ -103,6 +108,11 @@ _ENGLISH = Texts(
     reference="Registry reference",
     whole_retirement="Whole retirement",
     total="Total of this order",
+    aftermath="What became of these credits",
+    reversed="{tonnes} of the retirement {reference} were reversed on {date}: {reason}",
+    invalidated="{tonnes} of the retirement {reference} were invalidated on {date}: {reason}",
+    replaced="In their place, {tonnes} of {project} ({registry}, vintage {vintage}) were retired on {date}: {serials}, reference {reference}",
+    being_replaced="In their place, {tonnes} of {project} ({registry}, vintage {vintage}) are being retired: {serials}",
 )
 
 _GERMAN = Texts(
@@ -155,6 +165,11 @@ _GERMAN = Texts(
     reference="Referenz des Registers",
     whole_retirement="Ganze Stilllegung",
     total="Summe dieser Bestellung",
+    aftermath="Was aus diesen Zertifikaten wurde",
+    reversed="{tonnes} der Stilllegung {reference} wurden am {date} rückgängig gemacht: {reason}",
+    invalidated="{tonnes} der Stilllegung {reference} wurden am {date} für ungültig erklärt: {reason}",
+    replaced="An ihrer Stelle wurden am {date} {tonnes} aus {project} ({registry}, Jahrgang {vintage}) stillgelegt: {serials}, Referenz {reference}",
+    being_replaced="An ihrer Stelle werden {tonnes} aus {project} ({registry}, Jahrgang {vintage}) stillgelegt: {serials}",
 )
 
 _FRENCH = Texts(
@@ -207,6 +222,11 @@ _FRENCH = Texts(
     reference="Référence du registre",
     whole_retirement="Retrait entier",
     total="Total de cette commande",
+    aftermath="Ce que ces crédits sont devenus",
+    reversed="{tonnes} du retrait {reference} ont fait l’objet d’une inversion le {date} : {reason}",
+    invalidated="{tonnes} du retrait {reference} ont été invalidées le {date} : {reason}",
+    replaced="À leur place, {tonnes} de {project} ({registry}, millésime {vintage}) ont été retirées le {date} : {serials}, référence {reference}",
+    being_replaced="À leur place, {tonnes} de {project} ({registry}, millésime {vintage}) sont en cours de retrait : {serials}",
 )
 
 _SPANISH = Texts(
@@ -258,6 +278,11 @@ _SPANISH = Texts(
     reference="Referencia del registro",
     whole_retirement="Retiro completo",
     total="Total de este pedido",
+    aftermath="Qué fue de estos créditos",
+    reversed="{tonnes} del retiro {reference} fueron revertidas el {date}: {reason}",
+    invalidated="{tonnes} del retiro {reference} fueron invalidadas el {date}: {reason}",
+    replaced="En su lugar, {tonnes} de {project} ({registry}, añada {vintage}) fueron retiradas el {date}: {serials}, referencia {reference}",
+    being_replaced="En su lugar, {tonnes} de {project} ({registry}, añada {vintage}) están siendo retiradas: {serials}",
 )
 
 _ITALIAN = Texts(
@@ -309,6 +334,11 @@ _ITALIAN = Texts(
     reference="Riferimento del registro",
     whole_retirement="Intero ritiro",
     total="Totale di questo ordine",
+    aftermath="Che cosa ne è stato di questi crediti",
+    reversed="{tonnes} del ritiro {reference} sono state annullate da un’inversione il {date}: {reason}",
+    invalidated="{tonnes} del ritiro {reference} sono state invalidate il {date}: {reason}",
+    replaced="Al loro posto, {tonnes} di {project} ({registry}, annata {vintage}) sono state ritirate il {date}: {serials}, riferimento {reference}",
+    being_replaced="Al loro posto, {tonnes} di {project} ({registry}, annata {vintage}) sono in corso di ritiro: {serials}",
 )
 
 _PORTUGUESE = Texts(
@@ -360,6 +390,11 @@ _PORTUGUESE = Texts(
     reference="Referência do registro",
     whole_retirement="Toda a aposentadoria",
     total="Total deste pedido",
+    aftermath="O que foi feito destes créditos",
+    reversed="{tonnes} da aposentadoria {reference} foram revertidas em {date}: {reason}",
+    invalidated="{tonnes} da aposentadoria {reference} foram invalidadas em {date}: {reason}",
+    replaced="Em seu lugar, {tonnes} de {project} ({registry}, safra {vintage}) foram aposentadas em {date}: {serials}, referência {reference}",
+    being_replaced="Em seu lugar, {tonnes} de {project} ({registry}, safra {vintage}) estão sendo aposentadas: {serials}",
 )
 
 _DUTCH = Texts(
@@ -411,6 +446,11 @@ _DUTCH = Texts(
     reference="Verwijzing van het register",
     whole_retirement="Hele intrekking",
     total="Totaal van deze bestelling",
+    aftermath="Wat er van deze credits is geworden",
+    reversed="{tonnes} van de annulering {reference} zijn op {date} teruggedraaid: {reason}",
+    invalidated="{tonnes} van de annulering {reference} zijn op {date} ongeldig verklaard: {reason}",
+    replaced="In hun plaats zijn op {date} {tonnes} van {project} ({registry}, jaargang {vintage}) geannuleerd: {serials}, referentie {reference}",
+    being_replaced="In hun plaats worden {tonnes} van {project} ({registry}, jaargang {vintage}) geannuleerd: {serials}",
 )
 
 TEXTS: Mapping[Language, Texts] = MappingProxyType(

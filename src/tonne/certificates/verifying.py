@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -33,10 +33,11 @@ _HEX = re.compile(rb"[0-9A-F]*")
 
 
 class FindingCode(StrEnum):
-    """What can be found; all but `VALID` and `TEST` make a file invalid."""
+    """What can be found; all but `VALID`, `TEST` and `SUPERSEDED` make a file invalid."""
 
     VALID = "valid"
     TEST = "test"
+    SUPERSEDED = "superseded"
     TOO_LARGE = "too_large"
     NOT_A_PDF = "not_a_pdf"
     NOT_SIGNED = "not_signed"
@@ -51,6 +52,8 @@ class FindingCode(StrEnum):
 _MESSAGES = {
     FindingCode.VALID: "The file is exactly as it was signed.",
     FindingCode.TEST: "TEST: nothing was retired. The certificate is one of the sandbox, and proves nothing.",
+    FindingCode.SUPERSEDED: "Since it was handed out, credits that it names were withdrawn or replaced: the order's public "
+    "page and its newest certificate say what became of them.",
     FindingCode.TOO_LARGE: f"The file is larger than {FILE_BYTES_MAX // 10**6} MB. Our certificates are not.",
     FindingCode.NOT_A_PDF: "The file is not a PDF.",
     FindingCode.NOT_SIGNED: "The file has no signature.",
@@ -124,6 +127,11 @@ def check_certificate_file(
     return Verdict(
         is_known, tuple(findings), signed_at, common_name(signer), digest.hexdigest(), is_test=is_test
     )
+
+
+def superseded(verdict: Verdict) -> Verdict:
+    """The verdict on a valid file of which there is a newer one."""
+    return replace(verdict, findings=(*verdict.findings, _finding(FindingCode.SUPERSEDED)))
 
 
 def mode_of(verdict: Verdict) -> str | None:

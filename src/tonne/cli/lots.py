@@ -11,7 +11,9 @@ import click
 
 from tonne.application.change_lots import Withdrawal, suspend_lot, withdraw_lot
 from tonne.application.identifiers import utc_now
+from tonne.application.replace_retirements import Replaced, replace_withdrawn
 from tonne.cli.inventory_imports import import_lot_file, import_project_file, import_retirement_file
+from tonne.cli.replacements import show_replaced
 from tonne.cli.session import (
     actor,
     console,
@@ -117,6 +119,9 @@ def _read_serials(ctx: click.Context, param: click.Parameter, value: str | None)
 def withdrawal_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of what takes serial numbers out."""
     command = json_option(database_options(command))
+    command = click.option(
+        "--replace", is_flag=True, help="Retire other credits in place of retired ones, if in stock."
+    )(command)
     command = click.option("--dry-run", is_flag=True, help="Say whom it concerns, and change nothing.")(
         command
     )
@@ -160,18 +165,26 @@ def _withdraw(
     serials: tuple[int, int] | None,
     *,
     dry_run: bool,
+    replace: bool,
     data_dir: Path | None,
     database_url: str | None,
     as_json: bool,
 ) -> None:
+    settings = settings_with(data_dir=data_dir, database_url=database_url)
     done = with_pool(
-        settings_with(data_dir=data_dir, database_url=database_url),
+        settings,
         lambda pool: withdraw_lot(
             pool, lot_id, kind, reason, serials=serials, dry_run=dry_run, at=utc_now(), actor=actor()
         ),
     )
+    replaced: list[Replaced] = []
+    if replace and not dry_run:
+        replaced = with_pool(
+            settings, lambda pool: replace_withdrawn(pool, lot_id=lot_id, at=utc_now(), actor=actor())
+        )
     if as_json:
         facts = {
+            "replaced": replaced,
             "lot_id": lot_id,
             "dry_run": dry_run,
             "serial_first": done.serial_first,
@@ -182,6 +195,8 @@ def _withdraw(
         print_json(facts)
         return
     _show_withdrawal(done, kind, dry_run=dry_run)
+    if replaced:
+        show_replaced(replaced)
 
 
 def _show_withdrawal(done: Withdrawal, kind: WithdrawalKind, *, dry_run: bool) -> None:

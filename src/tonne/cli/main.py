@@ -19,6 +19,7 @@ from tonne.cli.order_import import import_file
 from tonne.cli.orders import orders
 from tonne.cli.proof import proof
 from tonne.cli.rates import rates
+from tonne.cli.replacements import replace_retirements
 from tonne.cli.report import report
 from tonne.cli.retire import retire, worker
 from tonne.cli.retirements import retirements
@@ -39,6 +40,7 @@ for command in BILLING_COMMANDS:
 orders.add_command(export_orders)
 orders.add_command(import_file)
 retirements.add_command(report_retirements)
+retirements.add_command(replace_retirements)
 for command in (
     serve,
     init,

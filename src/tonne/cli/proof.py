@@ -10,7 +10,7 @@ import click
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tonne.certificates.verifying import FILE_BYTES_MAX, Verdict, check_certificate_file, mode_of
+from tonne.certificates.verifying import FILE_BYTES_MAX, Verdict, check_certificate_file, mode_of, superseded
 from tonne.cli.session import (
     console,
     database_options,
@@ -21,7 +21,7 @@ from tonne.cli.session import (
 )
 from tonne.domain.times import format_time
 from tonne.storage.accounts import load_directory
-from tonne.storage.certificates import is_known_certificate, trusted_certificates
+from tonne.storage.certificates import find_issue, trusted_certificates
 from tonne.storage.database import Connection
 
 
@@ -85,8 +85,9 @@ async def _check(connection: Connection, pdf: bytes) -> Verdict:
         return verdict
     directory = await load_directory(connection)
     organisations = list({account.organisation_id for account in directory.accounts.values()})
-    known = await is_known_certificate(connection, organisations, bytes.fromhex(verdict.sha256))
-    return check_certificate_file(pdf, trusted=trusted, known=lambda _: known)
+    known, is_old = await find_issue(connection, organisations, bytes.fromhex(verdict.sha256))
+    verdict = check_certificate_file(pdf, trusted=trusted, known=lambda _: known)
+    return superseded(verdict) if known and is_old else verdict
 
 
 def _read_certificates(paths: Sequence[Path]) -> list[bytes]:

@@ -7,6 +7,51 @@ from datetime import date, datetime
 from uuid import UUID
 
 from tonne.domain.accounts import Mode
+from tonne.domain.retirement import RetirementState
+from tonne.domain.withdrawal import WithdrawalKind
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Tonnes of a retirement whose credits turned out to be none, when that was recorded, and why."""
+
+    kind: WithdrawalKind
+    reason: str
+    at: datetime
+    tonnes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A retirement that stands in for one whose credits were withdrawn; done when it is confirmed."""
+
+    retirement_id: UUID
+    state: RetirementState
+    project_name: str
+    registry_name: str
+    registry_project_id: str
+    registry_link: str | None
+    vintage_year: int
+    serial_first: str
+    serial_last: str
+    tonnes: int
+    retired_on: date | None
+    registry_reference: str | None
+    decided_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """What became of a retirement's credits after the fact."""
+
+    withdrawn: tuple[Withdrawn, ...]
+    replaced_by: tuple[Replacement, ...]
+
+    @property
+    def as_of(self) -> datetime:
+        """When the last of it happened."""
+        decided = [each.decided_at for each in self.replaced_by if each.decided_at is not None]
+        return max([each.at for each in self.withdrawn] + decided)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +79,7 @@ class CertifiedRetirement:
     quantity_grams: int
     retired_on: date
     registry_reference: str
+    aftermath: Aftermath | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +109,9 @@ class Certificate:
     completed_at: datetime
     retirements: tuple[CertifiedRetirement, ...]
     logo: Logo | None = None
+
+    @property
+    def as_of(self) -> datetime:
+        """When the last of what it says happened."""
+        later = [each.aftermath.as_of for each in self.retirements if each.aftermath is not None]
+        return max([self.completed_at, *later])

@@ -32,7 +32,9 @@ class RetiredCredits:
     """One retirement at a registry: credits of one project and vintage, with serial numbers in a row.
 
     `tonnes` is the whole of it; `ordered_grams` is what orders hold of it. The rest, if any, the operator added to fill
-    a tonne. Serial numbers are printed whole, both inclusive.
+    a tonne. Serial numbers are printed whole, both inclusive. `withdrawn_tonnes` of it were reversed or invalidated later,
+    and `replaced_tonnes` of other credits are retired in their place; `replaces_id` is of the retirement that this one
+    stands in for.
     """
 
     retirement_id: UUID
@@ -68,6 +70,9 @@ class RetiredCredits:
     retired_on: date | None
     reason: str | None
     created_at: datetime
+    withdrawn_tonnes: int = 0
+    replaced_tonnes: int = 0
+    replaces_id: UUID | None = None
 
     @property
     def offset_type_stated(self) -> str:
@@ -131,6 +136,16 @@ class Disclosure:
     def grams(self) -> int:
         """What was retired for the beneficiary: its own grams, to the gram."""
         return sum(each.ordered_grams for each in self.credits)
+
+    @property
+    def withdrawn_tonnes(self) -> int:
+        """Of the retirements listed, whole tonnes that were reversed or invalidated later."""
+        return sum(each.withdrawn_tonnes for each in self.credits)
+
+    @property
+    def replaced_tonnes(self) -> int:
+        """Whole tonnes that are retired in place of those, in the period or after it."""
+        return sum(each.replaced_tonnes for each in self.credits)
 
     @property
     def by_offset_type(self) -> list[Share]:

@@ -18,7 +18,7 @@ async def find_certificate(
     pdf: bytes | None = await connection.fetchval(
         """
         SELECT pdf FROM certificates
-         WHERE organisation_id = $1 AND account_id = $2 AND order_id = $3 AND language = $4
+         WHERE organisation_id = $1 AND account_id = $2 AND order_id = $3 AND language = $4 AND superseded_at IS NULL
         """,
         account.organisation_id,
         account.account_id,
@@ -26,6 +26,18 @@ async def find_certificate(
         language,
     )
     return pdf
+
+
+async def lock_order(connection: Connection, account: Account, order_id: UUID) -> None:
+    """Until the transaction ends, no certificate of the order is superseded (`supersede_certificates` locks it, too)."""
+    await connection.execute(
+        """
+        SELECT 1 FROM orders WHERE organisation_id = $1 AND account_id = $2 AND order_id = $3 FOR NO KEY UPDATE
+        """,
+        account.organisation_id,
+        account.account_id,
+        order_id,
+    )
 
 
 async def keep_certificate(
@@ -50,19 +62,20 @@ async def keep_certificate(
     return kept
 
 
-async def is_known_certificate(
+async def find_issue(
     connection: Connection, organisation_ids: Sequence[UUID], sha256: bytes
-) -> bool:
-    """Whether a file with this hash was handed out as a certificate."""
-    return bool(
-        await connection.fetchval(
-            """
-            SELECT EXISTS (SELECT FROM certificates WHERE organisation_id = ANY($1::uuid[]) AND sha256 = $2)
-            """,
-            organisation_ids,
-            sha256,
-        )
+) -> tuple[bool, bool]:
+    """Whether a file with this hash was handed out as a certificate, and whether there is more to say by now."""
+    row = await connection.fetchrow(
+        """
+        SELECT bool_and(superseded_at IS NOT NULL) AS superseded, count(*) > 0 AS known
+          FROM certificates WHERE organisation_id = ANY($1::uuid[]) AND sha256 = $2
+        """,
+        organisation_ids,
+        sha256,
     )
+    assert row is not None
+    return row["known"], bool(row["superseded"])
 
 
 async def trust_certificate(connection: Connection, certificate: bytes, *, at: datetime) -> None:

@@ -27,7 +27,14 @@ _CREDITS = f"""
            p.additional_standards_met,
            (SELECT coalesce(sum(l.quantity_grams), 0)::bigint FROM allocations l
              WHERE l.organisation_id = r.organisation_id AND l.retirement_id = r.retirement_id
-               AND l.order_id IS NOT NULL) AS ordered_grams
+               AND l.order_id IS NOT NULL) AS ordered_grams,
+           (SELECT coalesce(sum(least(w.serial_last, r.serial_last) - greatest(w.serial_first, r.serial_first) + 1), 0)::bigint
+              FROM withdrawals w
+             WHERE w.project_id = r.project_id AND w.lot_id = r.lot_id
+               AND w.serial_first <= r.serial_last AND w.serial_last >= r.serial_first) AS withdrawn_tonnes,
+           (SELECT coalesce(sum(n.tonnes), 0)::bigint FROM retirements n
+             WHERE n.organisation_id = r.organisation_id AND n.replaces_id = r.retirement_id
+               AND n.state = 'confirmed') AS replaced_tonnes
       FROM (SELECT r.* {_WANTED} ORDER BY r.organisation_id, r.retirement_id) r
       JOIN organisations o ON o.organisation_id = r.organisation_id
       JOIN accounts a ON a.organisation_id = r.organisation_id AND a.account_id = r.account_id
@@ -160,4 +167,7 @@ def _credits(row: Record) -> RetiredCredits:
         retired_on=row["retired_on"],
         reason=row["reason"],
         created_at=row["created_at"],
+        withdrawn_tonnes=row["withdrawn_tonnes"],
+        replaced_tonnes=row["replaced_tonnes"],
+        replaces_id=row["replaces_id"],
     )

@@ -8,7 +8,7 @@ RETIREMENT_CHECKS = {
           FROM retirements r
           LEFT JOIN (SELECT organisation_id, retirement_id, sum(quantity_grams) AS grams FROM allocations
                       GROUP BY organisation_id, retirement_id) a USING (organisation_id, retirement_id)
-         WHERE coalesce(a.grams, 0) <> r.tonnes * 1000000::numeric
+         WHERE coalesce(a.grams, 0) <> CASE WHEN r.replaces_id IS NULL THEN r.tonnes * 1000000::numeric ELSE 0 END
     """,
     "an order is complete exactly when all its grams are retired": """
         SELECT 'order ' || o.order_id || ' is ' || o.status || ', retired are ' || coalesce(a.retired, 0) || ' of '
@@ -54,14 +54,16 @@ RETIREMENT_CHECKS = {
           FROM (SELECT pool_id, gram_first, max(gram_first + tonnes * 1000000) OVER
                        (PARTITION BY organisation_id, pool_id ORDER BY gram_first
                         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-                  FROM (SELECT organisation_id, pool_id, gram_first, tonnes FROM retirements WHERE state <> 'rejected'
+                  FROM (SELECT organisation_id, pool_id, gram_first, tonnes FROM retirements
+                         WHERE state <> 'rejected' AND replaces_id IS NULL
                          UNION ALL SELECT organisation_id, pool_id, gram_first, tonnes FROM pool_gaps) t) r
          WHERE gram_first < before
          UNION ALL
         SELECT 'pool ' || p.pool_id || ' counts ' || p.covered_grams || ' g covered and ' || p.gaps_grams || ' g of gaps; '
                || 'retirements hold ' || coalesce(r.tonnes, 0) || ' t, gaps ' || coalesce(g.tonnes, 0) || ' t'
           FROM pools p
-          LEFT JOIN (SELECT organisation_id, pool_id, sum(tonnes) AS tonnes FROM retirements WHERE state <> 'rejected'
+          LEFT JOIN (SELECT organisation_id, pool_id, sum(tonnes) AS tonnes FROM retirements
+                      WHERE state <> 'rejected' AND replaces_id IS NULL
                       GROUP BY organisation_id, pool_id) r USING (organisation_id, pool_id)
           LEFT JOIN (SELECT organisation_id, pool_id, sum(tonnes) AS tonnes FROM pool_gaps
                       GROUP BY organisation_id, pool_id) g USING (organisation_id, pool_id)
@@ -140,5 +142,18 @@ RETIREMENT_CHECKS = {
         SELECT 'order ' || order_id || ': ' || event_type || ' was told ' || coalesce(told.times, 0) || ' times'
           FROM reached FULL JOIN told USING (organisation_id, account_id, order_id, event_type)
          WHERE told.times IS DISTINCT FROM 1 OR reached.order_id IS NULL
+    """,
+    "no more stands in for a retirement than was withdrawn of it": """
+        SELECT 'retirement ' || r.retirement_id || ': ' || n.tonnes || ' t stand in for ' || coalesce(w.tonnes, 0) || ' t'
+          FROM retirements r
+          JOIN (SELECT organisation_id, replaces_id, sum(tonnes) AS tonnes FROM retirements
+                 WHERE state <> 'rejected' AND replaces_id IS NOT NULL GROUP BY organisation_id, replaces_id) n
+            ON n.organisation_id = r.organisation_id AND n.replaces_id = r.retirement_id
+          LEFT JOIN LATERAL (SELECT sum(least(w.serial_last, r.serial_last) - greatest(w.serial_first, r.serial_first) + 1)
+                                    AS tonnes
+                               FROM withdrawals w
+                              WHERE w.project_id = r.project_id AND w.lot_id = r.lot_id
+                                AND w.serial_first <= r.serial_last AND w.serial_last >= r.serial_first) w ON true
+         WHERE n.tonnes > coalesce(w.tonnes, 0)
     """,
 }

@@ -22,13 +22,13 @@ from tonne.storage.lots import Moved
 # Events of so many orders or allocations make a row at most.
 CHUNK_MAX = 1000
 
-_INSERT = """
+INSERT_RETIREMENTS = """
     INSERT INTO retirements (organisation_id, retirement_id, account_id, pool_id, gram_first, tonnes, bundle_id,
                              beneficiary, terms, mode, project_id, lot_id, vintage_year, serial_prefix,
-                             serial_first, serial_last, registry, state, replaces_rejected, created_at)
+                             serial_first, serial_last, registry, state, replaces_rejected, replaces_id, created_at)
     SELECT organisation_id, retirement_id, account_id, pool_id, gram_first, tonnes, bundle_id, beneficiary, terms, mode,
            project_id, lot_id, vintage_year, serial_prefix, serial_first, serial_last, registry, 'pending',
-           replaces_rejected, created_at
+           replaces_rejected, replaces_id, created_at
       FROM json_populate_recordset(NULL::retirements, $1)
 """
 
@@ -153,6 +153,7 @@ class NewRetirement(msgspec.Struct, frozen=True):
     registry: str
     replaces_rejected: bool
     created_at: datetime
+    replaces_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +174,12 @@ class Decided:
     gap: Gap
     moved: Moved
     serial_first: int
+    stands_in: bool
 
 
 async def insert_retirements(connection: Connection, retirements: Sequence[NewRetirement]) -> None:
     """Store new retirements of one organisation with their orders' parts in them; call it in a transaction."""
-    await connection.execute(_INSERT, msgspec.json.encode(retirements).decode())
+    await connection.execute(INSERT_RETIREMENTS, msgspec.json.encode(retirements).decode())
     await connection.execute(
         _ALLOCATE,
         retirements[0].organisation_id,
@@ -305,7 +307,8 @@ async def confirm(
           FROM unnest($2::uuid[], $3::text[], $4::date[]) AS c (retirement_id, reference, retired_on)
          WHERE r.organisation_id = $1 AND r.retirement_id = c.retirement_id
            AND r.state IN ('pending', 'submitted', 'unknown')
-        RETURNING r.retirement_id, r.pool_id, r.gram_first, r.tonnes, r.project_id, r.lot_id, r.serial_first
+        RETURNING r.retirement_id, r.pool_id, r.gram_first, r.tonnes, r.project_id, r.lot_id, r.serial_first,
+                  r.replaces_id IS NOT NULL
         """,
         organisation_id,
         [retirement_id for retirement_id, _, _ in confirmed],
@@ -327,7 +330,8 @@ async def reject(
           FROM unnest($2::uuid[], $3::text[]) AS c (retirement_id, reason)
          WHERE r.organisation_id = $1 AND r.retirement_id = c.retirement_id
            AND r.state IN ('pending', 'submitted', 'unknown')
-        RETURNING r.retirement_id, r.pool_id, r.gram_first, r.tonnes, r.project_id, r.lot_id, r.serial_first
+        RETURNING r.retirement_id, r.pool_id, r.gram_first, r.tonnes, r.project_id, r.lot_id, r.serial_first,
+                  r.replaces_id IS NOT NULL
         """,
         organisation_id,
         [retirement_id for retirement_id, _ in rejected],
@@ -414,8 +418,8 @@ def _filed(row: tuple[UUID, bool, str]) -> Filed:
     return Filed(retirement_id, replaces_rejected, SandboxBehaviour(behaviour))
 
 
-def _decided(row: tuple[UUID, UUID, int, int, UUID, UUID, int]) -> Decided:
-    retirement_id, pool_id, gram_first, tonnes, project_id, lot_id, serial_first = row
+def _decided(row: tuple[UUID, UUID, int, int, UUID, UUID, int, bool]) -> Decided:
+    retirement_id, pool_id, gram_first, tonnes, project_id, lot_id, serial_first, stands_in = row
     assert gram_first % GRAMS_PER_TONNE == 0
     return Decided(
         retirement_id,
@@ -423,4 +427,5 @@ def _decided(row: tuple[UUID, UUID, int, int, UUID, UUID, int]) -> Decided:
         Gap(gram_first, tonnes, was_covered=True),
         Moved(project_id, lot_id, tonnes),
         serial_first,
+        stands_in,
     )

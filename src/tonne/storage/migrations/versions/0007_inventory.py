@@ -57,6 +57,19 @@ CREATE TABLE retirements_elsewhere (
     PRIMARY KEY (project_id, lot_id, source_key),
     FOREIGN KEY (project_id, lot_id) REFERENCES lots (project_id, lot_id)
 );
+ALTER TABLE retirements
+    ADD COLUMN replaces_id uuid,
+    ADD FOREIGN KEY (organisation_id, replaces_id) REFERENCES retirements (organisation_id, retirement_id);
+DROP INDEX retirements_of_a_pool;
+CREATE UNIQUE INDEX retirements_of_a_pool ON retirements (organisation_id, pool_id, gram_first)
+    WHERE state <> 'rejected' AND replaces_id IS NULL;
+CREATE INDEX retirements_replacing ON retirements (organisation_id, replaces_id) WHERE replaces_id IS NOT NULL;
+ALTER TABLE certificates
+    ADD COLUMN superseded_at timestamptz,
+    DROP CONSTRAINT certificates_pkey,
+    ADD PRIMARY KEY (organisation_id, account_id, order_id, language, sha256);
+CREATE UNIQUE INDEX certificates_current ON certificates (organisation_id, account_id, order_id, language)
+    WHERE superseded_at IS NULL;
 ALTER TABLE bundles ADD COLUMN low_stock_tonnes bigint CHECK (low_stock_tonnes >= 0);
 """
 
