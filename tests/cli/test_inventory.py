@@ -369,14 +369,16 @@ def test_reversed_credits_are_replaced_and_the_certificate_says_so(tonne, retire
     told = json.loads(tonne(*wanted, "--format", "json").stdout)["esrs_e1_7"]
     assert told["withdrawn_since"] == {"quantity": "2", "replaced": "2"}
     pdf = text_of(tonne(*wanted, "--format", "pdf").stdout_bytes)
-    assert squeezed("2 were reversed or invalidated later; 2 of other credits are retired in their place") in pdf
+    assert (
+        squeezed("2 were reversed or invalidated later; 2 of other credits are retired in their place") in pdf
+    )
 
 
 def _rows(text):
     return list(csv.DictReader(text.splitlines()))
 
 
-def test_what_stands_in_and_is_rejected_is_missing_again(tonne, retired, service):
+def test_what_stands_in_and_is_rejected_is_missing_again(tonne, retired, service, tmp_path):
     withdraw = ("lots", "invalidate", retired["lot_id"], "--reason", "Void.", "--serials")
     tonne(*withdraw, "1-2")
     first = json.loads(tonne("retirements", "replace", "--lot", retired["lot_id"], "--json").stdout)
@@ -390,7 +392,10 @@ def test_what_stands_in_and_is_rejected_is_missing_again(tonne, retired, service
     _confirm(tonne, stand_in["retirement_id"], "FICTION-R3")
     # What stood in turns out to be void as well; what is in stock by then is less.
     first, last = (int(stand_in[name].rpartition("-")[2]) for name in ("serial_first", "serial_last"))
-    tonne(*withdraw, f"{first}-{last}")
+    pdf = _download(service, retired, tmp_path / "2.pdf")
+    concerned = json.loads(tonne(*withdraw, f"{first}-{last}", "--json").stdout)["affected"]
+    assert [(each["order_id"], each["tonnes"]) for each in concerned] == [(retired["order_id"], 2)]
+    assert "superseded" in _found(tonne, pdf)
     [lot] = stock(tonne, retired["name"])
     left = lot["available_tonnes"]
     tonne(*withdraw, f"{lot['serial_last'] - left + 2}-{lot['serial_last']}")

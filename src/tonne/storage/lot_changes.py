@@ -119,18 +119,26 @@ async def withdraw_numbers(
 async def find_affected(
     connection: Connection, organisation_ids: Sequence[UUID], lot_id: UUID, *, first: int, last: int
 ) -> list[AffectedRetirement]:
-    """Retirements that hold serial numbers of a lot, and the orders with a part in each."""
+    """Retirements that hold serial numbers of a lot, and the orders with a part in each or in what it stands in for."""
     rows = await connection.fetch(
         """
+        WITH RECURSIVE chain AS (
+            SELECT r.organisation_id, r.retirement_id, r.retirement_id AS root_id, r.replaces_id FROM retirements r
+             WHERE r.organisation_id = ANY($1::uuid[]) AND r.lot_id = $2 AND r.state <> 'rejected'
+               AND r.serial_first <= $4 AND r.serial_last >= $3
+             UNION ALL
+            SELECT c.organisation_id, c.retirement_id, r.retirement_id, r.replaces_id FROM chain c
+              JOIN retirements r ON r.organisation_id = c.organisation_id AND r.retirement_id = c.replaces_id
+        )
         SELECT r.organisation_id, o.name AS organisation_name, r.account_id, r.retirement_id, r.state, r.beneficiary,
                r.registry_reference,
                (least(r.serial_last, $4::bigint) - greatest(r.serial_first, $3::bigint) + 1)::bigint AS tonnes,
                a.order_id, coalesce(sum(a.quantity_grams), 0)::bigint AS order_grams
-          FROM retirements r
+          FROM chain c
+          JOIN retirements r ON r.organisation_id = c.organisation_id AND r.retirement_id = c.retirement_id
           JOIN organisations o ON o.organisation_id = r.organisation_id
-          LEFT JOIN allocations a ON a.organisation_id = r.organisation_id AND a.retirement_id = r.retirement_id
-         WHERE r.organisation_id = ANY($1::uuid[]) AND r.lot_id = $2 AND r.state <> 'rejected'
-           AND r.serial_first <= $4 AND r.serial_last >= $3
+          LEFT JOIN allocations a ON a.organisation_id = c.organisation_id AND a.retirement_id = c.root_id
+         WHERE c.replaces_id IS NULL
          GROUP BY r.organisation_id, o.name, r.account_id, r.retirement_id, r.state, r.beneficiary,
                   r.registry_reference, r.serial_first, r.serial_last, a.order_id
          ORDER BY r.serial_first, a.order_id
