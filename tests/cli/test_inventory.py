@@ -84,10 +84,12 @@ def test_planted_damage_is_named_row_by_row_and_the_good_rows_are_kept(run, tonn
         GOOD.format(3000, 3009).replace("2020", "1970"),
         GOOD.format(3000, 3009).replace("ACR00001", "ACR09999"),
         GOOD.format(3000, 3009).replace("\n", ",extra\n"),
+        GOOD.format(3000, 3009).replace("2020", "02020999"),
+        GOOD.format(3000, 3009).replace("Example Seller", "Example\0Seller"),
         GOOD.format(4000, 4009),
     ]
     told = run("lots import --format csv", HEADER + "".join(rows), status=1)
-    assert counts(told) == (2, 0, 11)
+    assert counts(told) == (2, 0, 13)
     with (tmp_path / "errors.csv").open(newline="") as file:
         errors = [(int(row["line"]), row["code"]) for row in csv.DictReader(file)]
     assert errors == [
@@ -102,6 +104,8 @@ def test_planted_damage_is_named_row_by_row_and_the_good_rows_are_kept(run, tonn
         (11, "vintage_invalid"),
         (12, "project_unknown"),
         (13, "columns"),
+        (14, "vintage_invalid"),
+        (15, "damaged"),
     ]
     assert {lot["serial_first"] for lot in stock(tonne)} >= {1000, 4000}
 
@@ -381,10 +385,14 @@ def _rows(text):
 def test_what_stands_in_and_is_rejected_is_missing_again(tonne, retired, service, tmp_path):
     withdraw = ("lots", "invalidate", retired["lot_id"], "--reason", "Void.", "--serials")
     tonne(*withdraw, "1-2")
+    _download(service, retired, tmp_path / "0.pdf")
     first = json.loads(tonne("retirements", "replace", "--lot", retired["lot_id"], "--json").stdout)
     assert [each["planned_tonnes"] for each in first] == [2]
     assert "Nothing is missing" in tonne("retirements", "replace").output
+    pending = _download(service, retired, tmp_path / "1.pdf")
     tonne("retirements", "reject", _stand_in(tonne, retired)["retirement_id"], "--reason", "Frozen.")
+    assert "superseded" in _found(tonne, pending)
+    assert _found(tonne, _download(service, retired, tmp_path / "0.pdf")) == {"valid"}
     assert _facts(service, retired)["replaced_by"] == []
     again = json.loads(tonne("retirements", "replace", "--json").stdout)
     assert [each["planned_tonnes"] for each in again] == [2]
@@ -405,6 +413,25 @@ def test_what_stands_in_and_is_rejected_is_missing_again(tonne, retired, service
     facts = _facts(service, retired)
     assert [each["quantity"] for each in facts["withdrawn"]] == ["2", "2"]
     assert [each["quantity"] for each in facts["replaced_by"]] == ["2", "1"]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_what_was_withdrawn_while_it_was_pending_is_not_sold_after_a_rejection(tonne, sold, good):
+    tonne("lots", "invalidate", sold["lot_id"], "--serials", "2-3", "--reason", "Void.")
+    [pending] = _ours(tonne, sold)
+    options = ("--credits-are-good",) if good else ()
+    tonne("retirements", "reject", pending["retirement_id"], "--reason", "Void.", *options)
+    [lot] = stock(tonne, sold["name"])
+    assert lot["cancelled_tonnes"] == 2
+    assert (lot["available_tonnes"], lot["set_aside_tonnes"]) == ((8, 0) if good else (6, 2))
+
+
+def _ours(tonne, sold):
+    return [
+        each
+        for each in json.loads(tonne("retirements", "list", "--json").stdout)
+        if each["serial_first"].startswith(sold["name"])
+    ]
 
 
 def test_the_report_sums_up_and_warns_of_what_runs_low(tonne, sold, tmp_path):

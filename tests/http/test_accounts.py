@@ -11,7 +11,7 @@ from pypdfium2 import PdfDocument
 from tests.paying import broken_rules, open_payer
 
 from tonne.application.identifiers import new_id
-from tonne.domain.accounts import Mode, Scope
+from tonne.domain.accounts import Billing, Mode, Scope
 
 KILOGRAM = {"mass": {"amount": "1", "unit": "kg"}}
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"><rect width="40" height="20" fill="#c00"/></svg>'
@@ -227,6 +227,58 @@ def test_what_is_no_logo_is_refused_and_changes_nothing(own, sent, status):
     answer = own.put("/accounts/me/logo", content=sent)
     assert answer.status_code in ((400, 415) if status == 400 else (status,))
     assert own.get("/accounts/me").json()["logo"] is None
+
+
+def _drawing(inner):
+    return SVG.replace(b"<rect", inner.encode() + b"<rect")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        _drawing("<g>" * 20_000 + "</g>" * 20_000),
+        _drawing("<rect/>" * 6000),
+        _drawing('<filter id="f"><feTurbulence numOctaves="100000000"/></filter><rect filter="url(#f)"/>'),
+        _drawing("".join(f'<g id="a{n}">' + f'<use href="#a{n - 1}"/>' * 10 + "</g>" for n in range(1, 9))),
+        _drawing('<pattern id="p"><rect fill="url(#p)"/></pattern><rect fill="url(#p)"/>'),
+        _drawing('<style>rect{fill:url(#p)}</style><pattern id="p"><rect/></pattern>'),
+        _drawing("<use href='#x'/>" * 201),
+        b'<!DOCTYPE svg [<!ENTITY a "aaaa">]>' + SVG,
+    ],
+    ids=["deep", "many", "effect", "multiplied", "pattern", "style", "references", "entity"],
+)
+def test_a_drawing_that_would_take_long_is_refused(own, refusal, sent):
+    assert refusal(own.put("/accounts/me/logo", content=sent)) == (400, "validation_error")
+
+
+def test_a_drawing_with_gradients_and_copies_is_a_logo(own):
+    drawing = _drawing(
+        '<defs><linearGradient id="g"><stop offset="0" stop-color="#c00"/></linearGradient>'
+        '<g id="x"><rect width="4" height="4" fill="url(#g)"/></g></defs>'
+        '<use href="#x"/><use href="#x" x="5"/>'
+    )
+    assert own.put("/accounts/me/logo", content=drawing).status_code == 200
+
+
+def test_what_an_account_opens_is_trusted_no_more_than_itself(service, refusal):
+    payer = open_payer(service, billing=Billing.PREPAID, mode=Mode.LIVE)
+    with payer.client() as client:
+        assert refusal(client.post("/orders/by-mass", json=KILOGRAM)) == (409, "insufficient_credits")
+        opened = [create(client).json()["live"]["id"], create_client(client)["id"]]
+        for account_id in opened:
+            headers = {"Lune-Account": account_id}
+            answer = client.post("/orders/by-mass", json=KILOGRAM, headers=headers)
+            assert refusal(answer) == (409, "insufficient_credits")
+
+
+def test_a_suspended_account_opens_none(service, refusal):
+    operator = open_payer(service, mode=Mode.TEST, scopes=frozenset({Scope.OPERATOR}))
+    buyer = open_payer(service, mode=Mode.TEST)
+    with operator.client() as client, buyer.client() as buying:
+        client.post(f"/operator/accounts/{buyer.account.account_id}/suspend").raise_for_status()
+        assert refusal(create(buying)) == (409, "account_suspended")
+        entry = {"name": "A customer", "currency": "USD"}
+        assert refusal(buying.post("/accounts/client", json=entry)) == (409, "account_suspended")
 
 
 def test_a_drawing_is_made_safe(own):

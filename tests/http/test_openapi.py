@@ -106,8 +106,9 @@ OWN_ERRORS = {
     "DELETE /v1/operator/keys/{id}": OPERATED,
     "GET /v1/bundle-portfolios": set(),
     **dict.fromkeys(["GET /v1/accounts", "GET /v1/accounts/client"], PAGED | {"id_invalid"}),
-    "POST /v1/accounts": BODY | {"account_handle_already_exists"},
+    "POST /v1/accounts": BODY | {"account_handle_already_exists", "account_suspended"},
     "POST /v1/accounts/client": BODY
+    | {"account_suspended"}
     | {"account_handle_already_exists", "account_idempotency_already_exists"},
     **{
         key: {"not_found"}

@@ -198,8 +198,10 @@ def _json_row(line: str) -> Any:
         return error
     except json.JSONDecodeError as error:
         return ValidationFailed.at("", f"is no JSON: {error.msg} at column {error.colno}")
-    except (UnicodeEncodeError, RecursionError):
-        return ValidationFailed.at("", "is no well-formed JSON: lone surrogates, or too deep")
+    except (ValueError, RecursionError):
+        return ValidationFailed.at(
+            "", "is no well-formed JSON: lone surrogates, too deep, or a number of thousands of digits"
+        )
     return said if isinstance(said, dict) else ValidationFailed.at("", "must be a JSON object")
 
 

@@ -120,7 +120,7 @@ async def _withdraw(
     )
     organisations = await list_organisation_ids(connection)
     affected = await find_affected(connection, organisations, lot_id, first=first, last=last)
-    for organisation_id in {each.organisation_id for each in affected}:
+    for organisation_id in sorted({each.organisation_id for each in affected}):
         held = [each.retirement_id for each in affected if each.organisation_id == organisation_id]
         await supersede_certificates(connection, organisation_id, held, at=at)
     await count_change(connection)

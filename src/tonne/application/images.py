@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import re
@@ -12,6 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from py_svg_hush import filter_svg
 
 from tonne.application.callers import refuse_disabled_key
+from tonne.application.drawings import check_drawing
 from tonne.certificates.rendering import LogoNotPrintable, check_logo
 from tonne.domain.audit import Actor, Change
 from tonne.domain.certificate import Logo
@@ -33,7 +35,7 @@ async def upload_image(pool: Pool, data: bytes, *, at: datetime, actor: Actor) -
     Raises:
         TonneError: as `clean_image`, or the actor's key was disabled since.
     """
-    image, clean = clean_image(data)
+    image, clean = await asyncio.to_thread(clean_image, data)
     async with pool.acquire(timeout=5) as connection, connection.transaction():
         await refuse_disabled_key(connection, actor)
         await store_image(connection, image, clean, at=at)
@@ -107,6 +109,7 @@ def _looks_drawn(data: bytes) -> bool:
 
 
 def _clean_drawing(data: bytes) -> tuple[StoredImage, bytes]:
+    check_drawing(data)
     try:
         clean = filter_svg(data, {"image": ["png", "jpeg"]})
     except ValueError as error:

@@ -91,7 +91,7 @@ async def quote_file(pool: Pool, file: OrderFile, *, caller: Caller) -> AsyncGen
 
 
 def _find_key(directory: Directory, *, account_id: UUID | None, key_id: UUID | None) -> ApiKey:
-    keys = directory.keys.values()
+    keys = [key for key in directory.keys.values() if not key.has_expired(utc_now())]
     if key_id is not None:
         found = next((key for key in keys if key.key_id == key_id), None)
         if found is None:

@@ -171,6 +171,9 @@ def _read(text: str, needed: tuple[str, ...], reader: Callable[[Row], Read]) -> 
                     RowProblem(line, "columns", "the row has more columns than the header", row)
                 )
                 continue
+            if any("\0" in value for value in row.values()):
+                found.problems.append(RowProblem(line, "damaged", "the row has a NUL character", row))
+                continue
             try:
                 found.good.append(Good(line, row, reader(row)))
             except RowRefused as error:
@@ -439,7 +442,7 @@ def _count(text: str, name: str = "a number of credits") -> int:
 
 
 def _vintage(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not VINTAGE_MIN <= int(text[:5]) <= VINTAGE_MAX:
+    if not (text.isascii() and text.isdigit() and len(text) == 4 and VINTAGE_MIN <= int(text) <= VINTAGE_MAX):
         raise RowRefused(
             "vintage_invalid", f"the vintage {text!r} is no year from {VINTAGE_MIN} to {VINTAGE_MAX}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,9 +18,20 @@ from tonne.application.images import clean_logo, store_image
 from tonne.application.open_accounts import open_account_pair
 from tonne.domain.accounts import Account, AccountScope, Billing, Mode
 from tonne.domain.audit import Actor, Change
-from tonne.domain.errors import AccountIdempotencyAlreadyExists, HandleTaken, ValidationFailed
+from tonne.domain.errors import (
+    AccountIdempotencyAlreadyExists,
+    AccountSuspended,
+    HandleTaken,
+    ValidationFailed,
+)
 from tonne.domain.money import Currency
-from tonne.storage.accounts import find_client_by_key, insert_account, set_suspended, update_account
+from tonne.storage.accounts import (
+    find_client_by_key,
+    insert_account,
+    lock_account_terms,
+    set_suspended,
+    update_account,
+)
 from tonne.storage.audit import record_changes
 from tonne.storage.currencies import find_currency
 from tonne.storage.database import Connection, Pool
@@ -48,12 +60,15 @@ async def open_pair(
     Raises:
         ValidationFailed: a name, handle or currency can't be.
         HandleTaken: another account of the organisation has the handle.
+        AccountSuspended: the opener is, or its sibling.
         Unauthorised: the actor's key was disabled since.
     """
     read = _read(wishes)
     try:
         async with pool.acquire(timeout=5) as connection, connection.transaction():
             await refuse_disabled_key(connection, actor)
+            # What is opened is trusted no more than who opens it.
+            live_billing = await _live_billing(connection, opener)
             pair = await open_account_pair(
                 connection,
                 opener.organisation,
@@ -61,6 +76,7 @@ async def open_pair(
                 currency=_currency(wishes.currency),
                 beneficiary=read.beneficiary,
                 handle=read.handle,
+                live_billing=live_billing,
                 at=at,
             )
             changes = [
@@ -99,6 +115,7 @@ async def open_client(
     try:
         async with pool.acquire(timeout=5) as connection, connection.transaction():
             await refuse_disabled_key(connection, actor)
+            await _live_billing(connection, opener)
             await insert_account(connection, account, at=at)
             change = Change("account", account.account_id, "create", after=account_facts(account))
             await record_changes(connection, actor, [change], at=at, organisation_id=account.organisation_id)
@@ -110,6 +127,14 @@ async def open_client(
     async with pool.acquire(timeout=5) as connection:
         original = await find_client_by_key(connection, opener, wishes.idempotency_key)
     raise AccountIdempotencyAlreadyExists(location=f"/v1/accounts/client/{original}")
+
+
+async def _live_billing(connection: Connection, opener: Account) -> Billing:
+    """How the opener, or its live sibling, pays; locked until the transaction ends."""
+    terms = await lock_account_terms(connection, opener)
+    if terms.is_suspended:
+        raise AccountSuspended
+    return terms.live_billing
 
 
 async def change_account(
@@ -146,7 +171,7 @@ async def set_logo(
         changed = replace(account, logo=None)
         await _store(pool, account, changed, "remove_logo", at=at, actor=actor)
         return changed
-    image, clean = clean_logo(data)
+    image, clean = await asyncio.to_thread(clean_logo, data)
     changed = replace(account, logo=base_url + image.path)
     async with pool.acquire(timeout=5) as connection:
         await store_image(connection, image, clean, at=at)

@@ -47,6 +47,7 @@ async def open_account_pair(
     currency: Currency,
     beneficiary: str | None = None,
     handle: str | None = None,
+    live_billing: Billing = Billing.INVOICE,
     at: datetime,
 ) -> dict[Mode, Account]:
     """Open a live account and its test sibling."""
@@ -62,7 +63,7 @@ async def open_account_pair(
             beneficiary=beneficiary,
             handle=handle,
             # Nobody pays for tests; whoever integrates sees an order through to its certificate.
-            billing=Billing.INVOICE if mode is Mode.LIVE else Billing.AUTOMATIC,
+            billing=live_billing if mode is Mode.LIVE else Billing.AUTOMATIC,
         )
         for mode in Mode
     }

@@ -125,6 +125,8 @@ async def _reject(
             ],
         )
         # What stood in for another leaves no gap: the other one is short of credits again.
+        stand_ins = [r.retirement_id for r in decided if r.stands_in]
+        await supersede_certificates(connection, organisation_id, stand_ins, at=at)
         gaps = [(r.pool_id, r.gap) for r in decided if not r.stands_in]
         grams = [(pool_id, gap.tonnes * GRAMS_PER_TONNE) for pool_id, gap in gaps]
         await commit_pools(connection, organisation_id, grams)

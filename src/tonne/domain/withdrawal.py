@@ -64,6 +64,14 @@ def withdraw(stock: Stock, first: int, last: int) -> Withdrawn:
     return Withdrawn(Stock(following, stock.last, tuple(pieces)), taken[True], taken[False])
 
 
+def left_of(piece: Piece, withdrawn: Sequence[tuple[int, int]]) -> list[Piece]:
+    """What is left of a piece without ranges of numbers (both ends inclusive) that were withdrawn."""
+    pieces = [piece]
+    for first, last in withdrawn:
+        pieces = [part for each in pieces for part in _outside(each, first, last)]
+    return pieces
+
+
 def _outside(piece: Piece, first: int, last: int) -> Sequence[Piece]:
     if piece.last < first or last < piece.first:
         return [piece]

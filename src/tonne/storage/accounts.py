@@ -59,6 +59,31 @@ async def insert_organisation(connection: Connection, organisation: Organisation
     )
 
 
+@dataclass(frozen=True, slots=True)
+class AccountTerms:
+    """How far an account and its sibling are trusted: how the live one pays, and whether one of them is suspended."""
+
+    live_billing: Billing
+    is_suspended: bool
+
+
+async def lock_account_terms(connection: Connection, account: Account) -> AccountTerms:
+    """Read the terms of an account and its sibling; they stay so until the transaction ends."""
+    rows = await connection.fetch(
+        """
+        SELECT mode, billing, suspended_at IS NOT NULL AS is_suspended FROM accounts
+         WHERE organisation_id = $1 AND (account_id = $2 OR account_id = $3)
+         ORDER BY account_id FOR SHARE
+        """,
+        account.organisation_id,
+        account.account_id,
+        account.sibling_id,
+    )
+    live = [Billing(row["billing"]) for row in rows if row["mode"] == Mode.LIVE.value]
+    # A client account of tests has no live sibling: what it opens pays before it orders.
+    return AccountTerms(live[0] if live else Billing.PREPAID, any(row["is_suspended"] for row in rows))
+
+
 async def insert_account(connection: Connection, account: Account, *, at: datetime) -> None:
     """Store a new account."""
     await connection.execute(

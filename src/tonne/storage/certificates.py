@@ -43,11 +43,19 @@ async def lock_order(connection: Connection, account: Account, order_id: UUID) -
 async def keep_certificate(
     connection: Connection, account: Account, order_id: UUID, *, language: str, pdf: bytes, at: datetime
 ) -> bytes:
-    """Keep a PDF before it is handed out; returns the one to hand out, which is another's where that was first."""
+    """Keep a PDF before it is handed out; returns the one to hand out, which is another's where that was first.
+
+    The order is locked (`lock_order`).
+    """
+    kept = await find_certificate(connection, account, order_id, language=language)
+    if kept is not None:
+        return kept
     await connection.execute(
         """
         INSERT INTO certificates (organisation_id, account_id, order_id, language, pdf, sha256, created_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+            -- What was superseded may be true again: what stood in was rejected.
+            ON CONFLICT (organisation_id, account_id, order_id, language, sha256) DO UPDATE SET superseded_at = NULL
         """,
         account.organisation_id,
         account.account_id,

@@ -14,6 +14,7 @@ from uuid import UUID
 from tonne.domain.accounts import Mode
 from tonne.domain.retirement import Block, LotStock, RetirementPolicy, Take
 from tonne.domain.terms import UNRESTRICTED, Restrictions
+from tonne.domain.withdrawal import Piece, left_of
 from tonne.storage.changes import announce_change
 from tonne.storage.database import Connection
 
@@ -219,20 +220,26 @@ async def retire_allocated(connection: Connection, moved: Sequence[Moved]) -> No
 
 
 async def return_to_lots(connection: Connection, returned: Sequence[Returned]) -> None:
-    """Give back tonnes whose retirement was rejected: to stock where they are good, else set aside."""
+    """Give back tonnes whose retirement was rejected: to stock where they are good, else set aside.
+
+    Those that were withdrawn while they were to be retired are good for nothing any more.
+    """
     await _lock(connection, [(block.project_id, block.lot_id) for block in returned])
-    for block in returned:
-        good = block.tonnes if block.credits_are_good else 0
+    pieces = await _without_withdrawn(connection, returned)
+    for block, kept in zip(returned, pieces, strict=True):
+        kept_tonnes = sum(piece.tonnes for piece in kept)
+        good = kept_tonnes if block.credits_are_good else 0
         await connection.execute(
             """
             UPDATE lots SET allocated_tonnes = allocated_tonnes - $3, available_tonnes = available_tonnes + $4,
-                            set_aside_tonnes = set_aside_tonnes + $3 - $4
+                            set_aside_tonnes = set_aside_tonnes + $5 - $4, cancelled_tonnes = cancelled_tonnes + $3 - $5
              WHERE project_id = $1 AND lot_id = $2
             """,
             block.project_id,
             block.lot_id,
             block.tonnes,
             good,
+            kept_tonnes,
         )
     await connection.executemany(
         """
@@ -240,11 +247,29 @@ async def return_to_lots(connection: Connection, returned: Sequence[Returned]) -
         VALUES ($1, $2, $3, $4, $5, $6)
         """,
         [
-            (b.project_id, b.lot_id, b.serial_first, b.tonnes, b.credits_are_good, b.retirement_id)
-            for b in returned
+            (b.project_id, b.lot_id, piece.first, piece.tonnes, piece.is_available, b.retirement_id)
+            for b, kept in zip(returned, pieces, strict=True)
+            for piece in kept
         ],
     )
     await announce_change(connection)
+
+
+async def _without_withdrawn(connection: Connection, returned: Sequence[Returned]) -> list[list[Piece]]:
+    """What is left of each block; the lots are locked."""
+    rows = await connection.fetch(
+        "SELECT lot_id, serial_first, serial_last FROM withdrawals WHERE lot_id = ANY($1::uuid[])",
+        [block.lot_id for block in returned],
+    )
+    withdrawn: dict[UUID, list[tuple[int, int]]] = {}
+    for row in rows:
+        withdrawn.setdefault(row["lot_id"], []).append((row["serial_first"], row["serial_last"]))
+    return [
+        left_of(
+            Piece(block.serial_first, block.tonnes, block.credits_are_good), withdrawn.get(block.lot_id, [])
+        )
+        for block in returned
+    ]
 
 
 async def find_set_aside(connection: Connection, retirement_ids: Sequence[UUID]) -> set[UUID]:

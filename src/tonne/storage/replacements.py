@@ -150,7 +150,7 @@ async def load_aftermath(
           JOIN retirements r ON r.organisation_id = $1 AND r.retirement_id = c.retirement_id
           JOIN withdrawals w ON w.project_id = r.project_id AND w.lot_id = r.lot_id
                             AND w.serial_first <= r.serial_last AND w.serial_last >= r.serial_first
-         ORDER BY c.root_id, w.created_at, w.serial_first
+         ORDER BY c.root_id, w.created_at, r.retirement_id, w.serial_first
         """,  # noqa: S608
         organisation_id,
         list(retirement_ids),

@@ -52,6 +52,7 @@ _PLANNED = """
            coalesce(sum(l.quantity_grams) FILTER (WHERE r.state = ANY($3::text[])), 0) AS open_grams
       FROM wanted w
       JOIN retirements r ON r.organisation_id = w.organisation_id AND r.pool_id = w.pool_id AND r.state <> 'rejected'
+                        AND r.replaces_id IS NULL
       JOIN allocations l ON l.organisation_id = r.organisation_id AND l.retirement_id = r.retirement_id
                         AND l.order_id IS NOT NULL
     ), entered AS (

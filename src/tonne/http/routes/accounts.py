@@ -14,6 +14,7 @@ from tonne.application.manage_accounts import change_account, open_client, open_
 from tonne.domain.accounts import Account, AccountScope, Mode
 from tonne.domain.errors import (
     AccountIdempotencyAlreadyExists,
+    AccountSuspended,
     HandleTaken,
     IdInvalid,
     NotFound,
@@ -63,7 +64,7 @@ async def list_accounts(request: ApiRequest, limit: Limit = None, after: After =
     tags=TAGS,
     operation_id="createAccount",
     summary="Open an account",
-    responses=refusals(*WITH_BODY, HandleTaken),
+    responses=refusals(*WITH_BODY, AccountSuspended, HandleTaken),
 )
 async def create_account(request: ApiRequest, data: JSONBody[CreateAccount]) -> Response[PairBody]:
     """Open an account in your organisation: a live one and its test sibling."""
@@ -122,7 +123,7 @@ async def list_client_accounts(
     tags=TAGS,
     operation_id="createClientAccount",
     summary="Open a client account",
-    responses=refusals(*WITH_BODY, HandleTaken, AccountIdempotencyAlreadyExists),
+    responses=refusals(*WITH_BODY, AccountSuspended, HandleTaken, AccountIdempotencyAlreadyExists),
 )
 async def create_client_account(
     request: ApiRequest, data: JSONBody[CreateClientAccount]
