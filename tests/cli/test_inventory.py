@@ -182,6 +182,28 @@ def test_real_lots_are_imported_as_published_dirt_included(tonne, shared_data, t
     )
 
 
+def test_what_a_newer_file_says_of_a_lot_is_not_passed_over(run, tonne, tmp_path):
+    run("projects import --format csv", PROJECTS.replace("ACR00001", "ACR77777"))
+    columns = "carb_issuance_id,registry,registry_project_id,vintage,credits_issued,buffer_contribution,buffer_pool_retired,"
+    columns += (
+        "issuance_date,invalidation_timeframe,retired_intentional_reversal,retired_voluntarily,retired_cp1,"
+    )
+    columns += "retired_cp2,retired_cp3,retired_cp4,retired_quebec\n"
+
+    def issuance(used, until="2028-01-01"):
+        row = f"CAFR7777-A,ACR,ACR77777,2020,100,0,0,2021-02-03,{until},0,{used},0,0,0,0,0\n"
+        return columns + row
+
+    assert counts(run("lots import --format carb", issuance(10))) == (1, 0, 0)
+    assert counts(run("lots import --format carb", issuance(10))) == (0, 1, 0)
+    for newer in (issuance(90), issuance(10, "INVALIDATED")):
+        told = run("lots import --format carb", newer, status=1)
+        assert told["refused_by_reason"] == {"lot_changed": 1}
+    [lot] = stock(tonne, "ACR77777")
+    tonne("lots", "invalidate", lot["lot_id"], "--reason", "As its source says.")
+    assert counts(run("lots import --format carb", issuance(10, "INVALIDATED"))) == (0, 1, 0)
+
+
 @pytest.fixture
 def sold(service, tonne, tmp_path, run):
     """A project with a lot of 10 tonnes, four of which are allocated and two retired; returns the lot's facts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -269,6 +270,19 @@ def test_what_an_account_opens_is_trusted_no_more_than_itself(service, refusal):
             headers = {"Lune-Account": account_id}
             answer = client.post("/orders/by-mass", json=KILOGRAM, headers=headers)
             assert refusal(answer) == (409, "insufficient_credits")
+
+
+def test_changes_at_once_keep_what_the_other_changed(service):
+    payer = open_payer(service, mode=Mode.TEST)
+    with payer.client() as one, payer.client() as other, ThreadPoolExecutor(2) as threads:
+        for n in range(10):
+            sent = [
+                threads.submit(client.patch, "/accounts/me", json=change)
+                for client, change in ((one, {"beneficiary": f"B{n} Ltd"}), (other, {"handle": f"once-{n}"}))
+            ]
+            assert [answer.result().status_code for answer in sent] == [200, 200]
+            account = one.get("/accounts/me").json()
+            assert (account["beneficiary"], account["handle"]) == (f"B{n} Ltd", f"once-{n}")
 
 
 def test_a_suspended_account_opens_none(service, refusal):

@@ -104,16 +104,18 @@ def test_a_row_that_is_refused_keeps_no_other_from_being_placed(api):
         kilograms("alone-12"),
     ]
     content = lines(*rows) + b'\n{"idempotency_key": "x", "idempotency_key": "y"}\nnot json\n[1]\n'
+    content += b'{"idempotency_key": "digits", "mass": "1", "min_vintage_year": ' + b"1" * 5000 + b"}\n"
     body = post(api, content)
     codes = [row["error"] and row["error"]["error_code"] for row in body["results"]]
     assert codes == [
         None, "validation_error", "validation_error", "validation_error", "validation_error",
         "bundle_selection_bundle_invalid", "estimate_not_found", "validation_error", "unit_price_above_maximum",
         "validation_error", "order_quantity_invalid", None, "validation_error", "validation_error", "validation_error",
+        "validation_error",
     ]  # fmt: skip
     assert all(row["error"]["message"] for row in body["results"] if row["status"] == "refused")
     assert {name: body["total"][name] for name in ("rows", "placed", "refused")} == {
-        "rows": 15, "placed": 2, "refused": 13,
+        "rows": 16, "placed": 2, "refused": 14,
     }  # fmt: skip
     assert body["results"][2]["idempotency_key"] == "alone-3"
 

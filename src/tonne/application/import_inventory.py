@@ -21,6 +21,7 @@ from tonne.application.change_catalogue import change_catalogue
 from tonne.application.identifiers import new_id
 from tonne.application.inventory_files import FileRead, Good, LotRow, RetirementRow, RowProblem
 from tonne.domain.audit import Actor, Change
+from tonne.domain.withdrawal import WithdrawalKind
 from tonne.storage.audit import record_changes
 from tonne.storage.catalogue import count_change
 from tonne.storage.database import Connection, Pool
@@ -296,6 +297,20 @@ def _problem(row: Good[LotRow], project_id: UUID | None, known: Sequence[KnownLo
                 row,
                 "lot_differs",
                 f"lot {lot.lot_id} has its serial numbers, with another project or vintage",
+            )
+        if read.withdrawn is not None and lot.withdrawn_tonnes < read.block.tonnes:
+            return _refused(
+                row,
+                "lot_changed",
+                f"its source has it as {read.withdrawn.value} by now: record that with `tonne lots "
+                f"{'reverse' if read.withdrawn is WithdrawalKind.REVERSED else 'invalidate'} {lot.lot_id}`",
+            )
+        if read.withdrawn is None and read.gone_tonnes > lot.cancelled_tonnes and lot.in_stock_tonnes > 0:
+            return _refused(
+                row,
+                "lot_changed",
+                f"its source counts {read.gone_tonnes} tonnes as used by now, lot {lot.lot_id} has "
+                f"{lot.cancelled_tonnes}: record which with `tonne lots invalidate --serials`",
             )
     return None
 

@@ -28,6 +28,7 @@ from tonne.domain.money import Currency
 from tonne.storage.accounts import (
     find_client_by_key,
     insert_account,
+    lock_account,
     lock_account_terms,
     set_suspended,
     update_account,
@@ -149,14 +150,11 @@ async def change_account(
         HandleTaken: another account of the organisation has the handle.
         Unauthorised: the actor's key was disabled since.
     """
-    changed = replace(account, **_read_changes(account, changes))
-    if changed == account:
-        return account
+    read = _read_changes(account, changes)
     try:
-        await _store(pool, account, changed, "change", at=at, actor=actor)
+        return await _store(pool, account, read, "change", at=at, actor=actor)
     except asyncpg.UniqueViolationError:
         raise HandleTaken from None
-    return changed
 
 
 async def set_logo(
@@ -168,15 +166,11 @@ async def set_logo(
         TonneError: as `clean_logo`, or the actor's key was disabled since.
     """
     if data is None:
-        changed = replace(account, logo=None)
-        await _store(pool, account, changed, "remove_logo", at=at, actor=actor)
-        return changed
+        return await _store(pool, account, {"logo": None}, "remove_logo", at=at, actor=actor)
     image, clean = await asyncio.to_thread(clean_logo, data)
-    changed = replace(account, logo=base_url + image.path)
     async with pool.acquire(timeout=5) as connection:
         await store_image(connection, image, clean, at=at)
-    await _store(pool, account, changed, "set_logo", at=at, actor=actor)
-    return changed
+    return await _store(pool, account, {"logo": base_url + image.path}, "set_logo", at=at, actor=actor)
 
 
 async def suspend_account(
@@ -211,12 +205,17 @@ def account_facts(account: Account) -> dict[str, Any]:
 
 
 async def _store(
-    pool: Pool, before: Account, after: Account, action: str, *, at: datetime, actor: Actor
-) -> None:
+    pool: Pool, account: Account, changes: Mapping[str, Any], action: str, *, at: datetime, actor: Actor
+) -> Account:
+    """Change what is in the database, whatever others changed meanwhile."""
     async with pool.acquire(timeout=5) as connection, connection.transaction():
         await refuse_disabled_key(connection, actor)
-        await update_account(connection, after)
-        await _record(connection, before, after, action, at=at, actor=actor)
+        before = await lock_account(connection, account)
+        after = replace(before, **changes)
+        if after != before:
+            await update_account(connection, after)
+            await _record(connection, before, after, action, at=at, actor=actor)
+        return after
 
 
 async def _record(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import ip_network
 from uuid import UUID
@@ -106,6 +106,20 @@ async def insert_account(connection: Connection, account: Account, *, at: dateti
         at,
     )
     await announce_change(connection)
+
+
+async def lock_account(connection: Connection, account: Account) -> Account:
+    """An account as it is now in what it may change of itself; it stays so until the transaction ends."""
+    row = await connection.fetchrow(
+        """
+        SELECT name, handle, beneficiary, logo, external_pages_visibility FROM accounts
+         WHERE organisation_id = $1 AND account_id = $2 FOR NO KEY UPDATE
+        """,
+        account.organisation_id,
+        account.account_id,
+    )
+    assert row is not None
+    return replace(account, **dict(row))
 
 
 async def update_account(connection: Connection, account: Account) -> None:

@@ -40,6 +40,9 @@ class KnownLot:
     vintage_year: int
     serial_first: int
     serial_last: int
+    in_stock_tonnes: int
+    cancelled_tonnes: int
+    withdrawn_tonnes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,10 @@ async def find_known_lots(
     """Lots that share a number with blocks (space, first, last), by the blocks' positions."""
     rows = await connection.fetch(
         """
-        SELECT w.position, l.project_id, l.lot_id, l.vintage_year, l.serial_first, l.serial_last
+        SELECT w.position, l.project_id, l.lot_id, l.vintage_year, l.serial_first, l.serial_last,
+               l.available_tonnes + l.set_aside_tonnes, l.cancelled_tonnes,
+               (SELECT coalesce(sum(d.serial_last - d.serial_first + 1), 0)::bigint FROM withdrawals d
+                 WHERE d.project_id = l.project_id AND d.lot_id = l.lot_id)
           FROM unnest($1::text[], $2::bigint[], $3::bigint[]) WITH ORDINALITY AS w (space, first, last, position)
           JOIN lots l ON l.serial_range && numrange(
                    hashtextextended(w.space, 0) * 10000000000000000000::numeric + w.first,
