@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import httpx
@@ -212,6 +213,25 @@ def test_a_fixed_price_counts_in_its_currency_until_it_ends(operator, service):
         operator.patch(f"/operator/bundles/{bundle['id']}", json={"price": "10"}).raise_for_status()
         operator.post(url, json={"currency": "EUR", "price": None}).raise_for_status()
         assert quoted(euros, bundle["id"]) == converted
+
+
+def test_prices_set_at_once_all_stand(operator):
+    bundle = create_bundle(operator, "10")
+    url = f"/operator/bundles/{bundle['id']}/prices"
+    day = utc_now() + timedelta(days=1)
+    with ThreadPoolExecutor(4) as threads:
+        for n in range(5):
+            later = (day + timedelta(hours=n)).isoformat()
+            prices = [
+                {"currency": "EUR", "price": f"9.{n}"},
+                {"currency": "GBP", "price": f"8.{n}"},
+                {"currency": "USD", "price": "20", "valid_from": later},
+            ]
+            answers = list(threads.map(lambda price: operator.post(url, json=price), prices))
+            assert [answer.status_code for answer in answers] == [200, 200, 200]
+    fields = operator.post(url, json={"currency": "USD", "price": "11"}).json()["fields"]
+    assert fields["fixed_prices"] == {"EUR": "9.4", "GBP": "8.4"}
+    assert len(fields["planned_prices"]) == 5
 
 
 def test_what_is_disabled_is_not_sold_and_shown_for_a_while(operator, api, refusal):

@@ -5,7 +5,7 @@ Files and the operator's API say the same things in the same words (`catalogue_e
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from tonne.application.catalogue_plan import (
     plan_project,
 )
 from tonne.domain.audit import Actor, Change
+from tonne.domain.catalogue import Catalogue
 from tonne.domain.catalogue_changes import Difference, difference_of
 from tonne.domain.errors import CatalogueConflict, ValidationFailed, Violation
 from tonne.storage.audit import record_changes
@@ -47,9 +48,16 @@ _WHAT_IS_TAKEN = {
 
 
 async def change_catalogue(
-    pool: Pool, wishes: Wishes, *, at: datetime, actor: Actor, dry_run: bool = False
+    pool: Pool,
+    wishes: Wishes | Callable[[Catalogue], Wishes],
+    *,
+    at: datetime,
+    actor: Actor,
+    dry_run: bool = False,
 ) -> Planned:
     """Change the catalogue as wished, all of it or nothing; the next order anywhere is decided with it.
+
+    Wishes that depend on the catalogue as it is, such as one more price, are made from it while nobody else changes it.
 
     Raises:
         ValidationFailed: something can't be; every violation is named.
@@ -118,11 +126,16 @@ async def change_from_file(
     return await change_catalogue(pool, wishes, at=at, actor=actor, dry_run=dry_run)
 
 
-async def _change(connection: Connection, wishes: Wishes, *, at: datetime, actor: Actor) -> Planned:
+async def _change(
+    connection: Connection, wishes: Wishes | Callable[[Catalogue], Wishes], *, at: datetime, actor: Actor
+) -> Planned:
     await refuse_disabled_key(connection, actor)
     # One change at a time, from here on.
     await count_change(connection)
-    planned = Planned(await load_catalogue(connection, on=at.date()), at)
+    catalogue = await load_catalogue(connection, on=at.date())
+    if callable(wishes):
+        wishes = wishes(catalogue)
+    planned = Planned(catalogue, at)
     for project in wishes.projects:
         plan_project(planned, project)
     for bundle in wishes.bundles:

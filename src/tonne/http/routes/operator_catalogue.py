@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,7 @@ from tonne.application.change_catalogue import change_catalogue
 from tonne.application.identifiers import utc_now
 from tonne.application.images import IMAGE_BYTES_MAX, upload_image
 from tonne.application.import_rates import check_rate, import_rates
-from tonne.domain.catalogue import Bundle
+from tonne.domain.catalogue import Bundle, Catalogue
 from tonne.domain.decimals import parse_decimal
 from tonne.domain.errors import CatalogueConflict, InsufficientScope, NotFound, ValidationFailed
 from tonne.http.answers import answer
@@ -115,21 +116,29 @@ async def set_price(request: ApiRequest, data: JSONBody[SetPrice]) -> Response[C
     In the bundle's own currency it is the price that others are converted from; in another one it is a fixed price.
     """
     await request.services.snapshots.refresh()
-    bundle = _find_bundle(request)
-    at = utc_now()
-    fields = bundle_fields(bundle, request.services.snapshots.current.catalogue.projects, at=at)
+    bundle_id = _find_bundle(request).bundle_id
+
+    def one_more(catalogue: Catalogue) -> Wishes:
+        return Wishes(bundles=[Wanted(_with_price(catalogue, bundle_id, data), bundle_id)])
+
+    planned = await _change(request, one_more)
+    return _changed_bundle(planned)
+
+
+def _with_price(catalogue: Catalogue, bundle_id: UUID, data: SetPrice) -> BundleEntry:
+    """What is to be said of a bundle for it to have one more price; its others stay."""
+    bundle = catalogue.bundles[bundle_id]
+    fields = bundle_fields(bundle, catalogue.projects, at=utc_now())
     if data.valid_from is not None:
         planned = [PlannedPrice(**known) for known in fields["planned_prices"]]
         planned.append(PlannedPrice(valid_from=data.valid_from, currency=data.currency, price=data.price))
-        entry = BundleEntry(planned_prices=planned)
-    elif data.currency == bundle.base_currency:
+        return BundleEntry(planned_prices=planned)
+    if data.currency == bundle.base_currency:
         if data.price is None:
             raise ValidationFailed.at("/price", "is required in the bundle's own currency")
-        entry = BundleEntry(price=data.price)
-    else:
-        fixed = {code: price for code, price in fields["fixed_prices"].items() if code != data.currency}
-        entry = BundleEntry(fixed_prices=fixed | ({} if data.price is None else {data.currency: data.price}))
-    return await _bundle(request, Wanted(entry, bundle.bundle_id))
+        return BundleEntry(price=data.price)
+    fixed = {code: price for code, price in fields["fixed_prices"].items() if code != data.currency}
+    return BundleEntry(fixed_prices=fixed | ({} if data.price is None else {data.currency: data.price}))
 
 
 @post("/operator/portfolios", operation_id="createPortfolio", summary="Create a portfolio", **CREATE)
@@ -225,7 +234,10 @@ async def _project(request: ApiRequest, wanted: Wanted[ProjectEntry]) -> Respons
 
 
 async def _bundle(request: ApiRequest, wanted: Wanted[BundleEntry]) -> Response[Changed]:
-    planned = await _change(request, Wishes(bundles=[wanted]))
+    return _changed_bundle(await _change(request, Wishes(bundles=[wanted])))
+
+
+def _changed_bundle(planned: Planned) -> Response[Changed]:
     [bundle] = planned.bundles.values()
     changed = bool(planned.differences)
     return answer(changed_bundle(bundle, planned.all_projects, changed=changed, at=planned.at))
@@ -237,7 +249,7 @@ async def _portfolio(request: ApiRequest, wanted: Wanted[PortfolioEntry]) -> Res
     return answer(changed_portfolio(portfolio, planned.all_bundles, changed=bool(planned.differences)))
 
 
-async def _change(request: ApiRequest, wishes: Wishes) -> Planned:
+async def _change(request: ApiRequest, wishes: Wishes | Callable[[Catalogue], Wishes]) -> Planned:
     planned = await change_catalogue(request.services.pool, wishes, at=utc_now(), actor=request.actor)
     # The next order here is decided as this answer says; other processes decide again what they decided before.
     await request.services.snapshots.refresh()
