@@ -435,6 +435,12 @@ def test_what_stands_in_and_is_rejected_is_missing_again(tonne, retired, service
     facts = _facts(service, retired)
     assert [each["quantity"] for each in facts["withdrawn"]] == ["2", "2"]
     assert [each["quantity"] for each in facts["replaced_by"]] == ["2", "1"]
+    rows = {
+        row["retirement_id"]: row for row in _rows(tonne("retirements", "report", "--format", "csv").stdout)
+    }
+    row = rows[retired["retirement_id"]]
+    # What stood in is void, and what stands in for that is not retired yet.
+    assert (row["withdrawn_tonnes"], row["replaced_tonnes"]) == ("2", "0")
 
 
 @pytest.mark.parametrize("good", [True, False])

@@ -33,7 +33,7 @@ class RetiredCredits:
 
     `tonnes` is the whole of it; `ordered_grams` is what orders hold of it. The rest, if any, the operator added to fill
     a tonne. Serial numbers are printed whole, both inclusive. `withdrawn_tonnes` of it were reversed or invalidated later,
-    and `replaced_tonnes` of other credits are retired in their place; `replaces_id` is of the retirement that this one
+    and `replaced_tonnes` of other credits, good ones, are retired in their place; `replaces_id` is of the retirement that this one
     stands in for.
     """
 
@@ -139,13 +139,13 @@ class Disclosure:
 
     @property
     def withdrawn_tonnes(self) -> int:
-        """Of the retirements listed, whole tonnes that were reversed or invalidated later."""
-        return sum(each.withdrawn_tonnes for each in self.credits)
+        """Of the retirements listed that orders have parts in, whole tonnes that were reversed or invalidated later."""
+        return sum(each.withdrawn_tonnes for each in self._ordered)
 
     @property
     def replaced_tonnes(self) -> int:
         """Whole tonnes that are retired in place of those, in the period or after it."""
-        return sum(each.replaced_tonnes for each in self.credits)
+        return sum(each.replaced_tonnes for each in self._ordered)
 
     @property
     def by_offset_type(self) -> list[Share]:
@@ -175,7 +175,7 @@ class Disclosure:
         """Each project and offset type, by one of its retirements, with the grams retired of it; largest first."""
         first: dict[tuple[UUID, str], RetiredCredits] = {}
         grams: dict[tuple[UUID, str], int] = {}
-        for each in self.credits:
+        for each in self._ordered:
             key = (each.project_id, each.offset_type_stated)
             first.setdefault(key, each)
             grams[key] = grams.get(key, 0) + each.ordered_grams
@@ -184,7 +184,12 @@ class Disclosure:
         )
 
     def _shares(self, name_of: Callable[[RetiredCredits], str]) -> list[Share]:
-        return _share_out((name_of(each), each.ordered_grams) for each in self.credits)
+        return _share_out((name_of(each), each.ordered_grams) for each in self._ordered)
+
+    @property
+    def _ordered(self) -> list[RetiredCredits]:
+        """Without those that only stand in for others, in which no order has a part."""
+        return [each for each in self.credits if each.replaces_id is None]
 
 
 def in_order(credits_: Iterable[RetiredCredits]) -> tuple[RetiredCredits, ...]:

@@ -32,9 +32,19 @@ _CREDITS = f"""
               FROM withdrawals w
              WHERE w.project_id = r.project_id AND w.lot_id = r.lot_id
                AND w.serial_first <= r.serial_last AND w.serial_last >= r.serial_first) AS withdrawn_tonnes,
-           (SELECT coalesce(sum(n.tonnes), 0)::bigint FROM retirements n
-             WHERE n.organisation_id = r.organisation_id AND n.replaces_id = r.retirement_id
-               AND n.state = 'confirmed') AS replaced_tonnes
+           (WITH RECURSIVE chain AS (
+                SELECT n.* FROM retirements n
+                 WHERE n.organisation_id = r.organisation_id AND n.replaces_id = r.retirement_id AND n.state = 'confirmed'
+                 UNION ALL
+                SELECT n.* FROM chain c
+                  JOIN retirements n ON n.organisation_id = c.organisation_id AND n.replaces_id = c.retirement_id
+                                    AND n.state = 'confirmed')
+            SELECT coalesce(sum(c.tonnes - (
+                       SELECT coalesce(sum(least(w.serial_last, c.serial_last) - greatest(w.serial_first, c.serial_first) + 1), 0)
+                         FROM withdrawals w
+                        WHERE w.project_id = c.project_id AND w.lot_id = c.lot_id
+                          AND w.serial_first <= c.serial_last AND w.serial_last >= c.serial_first)), 0)::bigint
+              FROM chain c) AS replaced_tonnes
       FROM (SELECT r.* {_WANTED} ORDER BY r.organisation_id, r.retirement_id) r
       JOIN organisations o ON o.organisation_id = r.organisation_id
       JOIN accounts a ON a.organisation_id = r.organisation_id AND a.account_id = r.account_id
