@@ -197,3 +197,18 @@ def test_every_command_explains_itself(command):
     result = CliRunner().invoke(main, [*command, "--help"])
     assert result.exit_code == 0
     assert "Usage:" in result.output
+
+
+def test_what_init_opens_is_in_the_audit_log_and_the_operator_opens_accounts_on_invoice(tonne):
+    opened = json.loads(tonne("init", "--organisation", "Muster Handel", "--json").stdout)["accounts"]
+    entries = json.loads(tonne("audit", "log", "--json", "--limit", "1000").stdout)
+    created = {entry["object_id"]: entry["action"] for entry in entries}
+    for each in opened:
+        assert created[each["account_id"]] == created[each["key_id"]] == "create"
+    account = next(each["account_id"] for each in opened if each["mode"] == "live")
+    tonne("accounts", "suspend", account)
+    known = {each["account_id"]: each for each in json.loads(tonne("accounts", "list", "--json").stdout)}
+    more = ("--organisation", known[account]["organisation_id"], "--name", "Second", "--currency", "eur")
+    pair = json.loads(tonne("accounts", "create", *more, "--json").stdout)
+    known = {each["account_id"]: each for each in json.loads(tonne("accounts", "list", "--json").stdout)}
+    assert sorted(known[each["account_id"]]["billing"] for each in pair) == ["automatic", "invoice"]

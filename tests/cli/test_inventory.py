@@ -6,6 +6,7 @@ import asyncio
 import csv
 import itertools
 import json
+from uuid import UUID
 
 import pytest
 from tests.certificates.facts import squeezed, text_of
@@ -441,6 +442,31 @@ def test_what_stands_in_and_is_rejected_is_missing_again(tonne, retired, service
     row = rows[retired["retirement_id"]]
     # What stood in is void, and what stands in for that is not retired yet.
     assert (row["withdrawn_tonnes"], row["replaced_tonnes"]) == ("2", "0")
+
+
+def test_what_is_promised_to_others_does_not_stand_in(tonne, retired, service, tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text(f"bundles: [{{identifier: {retired['name']}, on_shortage: reject}}]")
+    tonne("catalogue", "apply", str(file), "--yes")
+    with service.client("USD", Mode.LIVE) as client:
+        masses = [{"bundle_id": retired["bundle_id"], "mass": {"amount": "4.5", "unit": "t"}}]
+        client.post("/orders/by-mass", json={"bundle_masses": masses}).raise_for_status()
+    arguments = ("lots", "reverse", retired["lot_id"], "--serials", "1-3", "--reason", "Burnt.", "--replace")
+    [replaced] = json.loads(tonne(*arguments, "--json").stdout)["replaced"]
+    # Six are in stock, and four and a half promised.
+    assert (replaced["missing_tonnes"], replaced["planned_tonnes"]) == (3, 1)
+
+
+def test_withdrawn_numbers_in_stock_are_found(tonne, sold, run_sql):
+    place = (UUID(sold["project_id"]), UUID(sold["lot_id"]))
+    run_sql(
+        "INSERT INTO withdrawals (project_id, lot_id, serial_first, serial_last, kind, reason, created_at)"
+        " VALUES ($1, $2, 9, 9, 'reversed', 'By hand.', now())",
+        *place,
+    )
+    broken = json.loads(tonne("check", "--json", status=1).stdout)
+    run_sql("DELETE FROM withdrawals WHERE project_id = $1 AND lot_id = $2", *place)
+    assert "what was withdrawn is not in stock, nor set aside" in json.dumps(broken)
 
 
 @pytest.mark.parametrize("good", [True, False])

@@ -75,6 +75,9 @@ def test_an_order_is_shown_with_its_history(tonne, place):
     [order] = place()
     tonne("orders", "pay", order)
     printed = json.loads(tonne("orders", "show", order, "--json").stdout)
+    assert printed["key_id"] in {
+        each["key_id"] for each in json.loads(tonne("keys", "list", "--json").stdout)
+    }
     assert [reached["status"] for reached in printed["status_history"]] == ["received", "placed", "paid"]
     assert (printed["billing"], printed["total_cost"]) == ("invoice", "0.35")
     assert order in tonne("orders", "show", order).output

@@ -44,6 +44,15 @@ def test_what_another_bundle_may_take_from_shared_projects_is_not_sold_again():
     assert shared.shortage({(A, UNRESTRICTED): 6}) == A
 
 
+def test_what_is_free_is_what_nobody_was_promised_in_whole_tonnes():
+    t = 10**6
+    alone = commitments({A: [P]}, {P: 10 * t}, [A], {A: 4 * t + 1})
+    assert alone.free_tonnes((A, UNRESTRICTED), 100) == 5
+    assert alone.free_tonnes((A, UNRESTRICTED), 3) == 3
+    full = commitments({A: [P], B: [P]}, {P: 10 * t}, [A], {A: 10 * t})
+    assert full.free_tonnes((B, UNRESTRICTED), 1) == 0
+
+
 def test_a_promise_is_not_undone_by_a_new_one_of_a_neighbour():
     shared = commitments({A: [P, Q], B: [Q]}, {P: 5, Q: 5}, [A, B], {B: 5})
     assert shared.shortage({(A, UNRESTRICTED): 1}) == B

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from concurrent.futures import ThreadPoolExecutor
 
@@ -230,6 +231,15 @@ def test_what_is_no_logo_is_refused_and_changes_nothing(own, sent, status):
     assert own.get("/accounts/me").json()["logo"] is None
 
 
+def _png(side):
+    written = io.BytesIO()
+    Image.new("1", (side, side)).save(written, "PNG")
+    return base64.b64encode(written.getvalue()).decode()
+
+
+BIG = _png(2001)
+
+
 def _drawing(inner):
     return SVG.replace(b"<rect", inner.encode() + b"<rect")
 
@@ -244,9 +254,22 @@ def _drawing(inner):
         _drawing('<pattern id="p"><rect fill="url(#p)"/></pattern><rect fill="url(#p)"/>'),
         _drawing('<style>rect{fill:url(#p)}</style><pattern id="p"><rect/></pattern>'),
         _drawing("<use href='#x'/>" * 201),
+        _drawing(f'<image href="data:image/png;base64,{BIG}"/>'),
+        _drawing('<image href="data:image/png;base64,iVBORw0K"/>'),
         b'<!DOCTYPE svg [<!ENTITY a "aaaa">]>' + SVG,
     ],
-    ids=["deep", "many", "effect", "multiplied", "pattern", "style", "references", "entity"],
+    ids=[
+        "deep",
+        "many",
+        "effect",
+        "multiplied",
+        "pattern",
+        "style",
+        "references",
+        "picture",
+        "no-picture",
+        "entity",
+    ],
 )
 def test_a_drawing_that_would_take_long_is_refused(own, refusal, sent):
     assert refusal(own.put("/accounts/me/logo", content=sent)) == (400, "validation_error")
@@ -256,7 +279,7 @@ def test_a_drawing_with_gradients_and_copies_is_a_logo(own):
     drawing = _drawing(
         '<defs><linearGradient id="g"><stop offset="0" stop-color="#c00"/></linearGradient>'
         '<g id="x"><rect width="4" height="4" fill="url(#g)"/></g></defs>'
-        '<use href="#x"/><use href="#x" x="5"/>'
+        f'<use href="#x"/><use href="#x" x="5"/><image width="9" height="9" href="data:image/png;base64,{_png(9)}"/>'
     )
     assert own.put("/accounts/me/logo", content=drawing).status_code == 200
 

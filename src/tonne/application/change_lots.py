@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from tonne.application.callers import refuse_disabled_key
+from tonne.application.contention import carried_out
 from tonne.domain.audit import Actor, Change
 from tonne.domain.errors import CatalogueConflict, NotFound, ValidationFailed
 from tonne.domain.withdrawal import WithdrawalKind
@@ -83,6 +85,22 @@ async def withdraw_lot(
         Unauthorised: the actor's key was disabled since.
     """
     _check_reason(reason)
+    return await carried_out(
+        partial(_in_transaction, pool, lot_id, kind, reason, serials, dry_run=dry_run, at=at, actor=actor)
+    )
+
+
+async def _in_transaction(
+    pool: Pool,
+    lot_id: UUID,
+    kind: WithdrawalKind,
+    reason: str,
+    serials: tuple[int, int] | None,
+    *,
+    dry_run: bool,
+    at: datetime,
+    actor: Actor,
+) -> Withdrawal:
     async with pool.acquire(timeout=30) as connection:
         transaction = connection.transaction()
         await transaction.start()

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from xml.parsers.expat import ExpatError, ParserCreate
+
+from PIL import Image
 
 from tonne.domain.errors import ValidationFailed
 
 DEPTH_MAX = 64
 ELEMENTS_MAX = 5_000
 REFERENCES_MAX = 200
+# Of all pictures in a drawing together.
+PIXELS_MAX = 4_000_000
 # Effects, whose cost nothing bounds.
 _REFUSED = frozenset({"filter"})
 # Cheap to name from anywhere, unlike patterns, masks, clips, markers and what is used.
@@ -21,7 +27,7 @@ def check_drawing(data: bytes) -> None:
     """Look through a drawing once, in time that its size bounds.
 
     Raises:
-        ValidationFailed: it is no XML, declares entities, nests deeper than 64, has over 5,000 elements or 200 references,
+        ValidationFailed: it is no XML, declares entities, nests deeper than 64, has over 5,000 elements, 200 references or 4 million pixels,
             has effects (`filter`), or draws again what itself draws something again (for style sheets: any but gradients).
     """
     reader = _Reader()
@@ -45,6 +51,7 @@ class _Reader:
     def __init__(self) -> None:
         self.elements = 0
         self.references = 0
+        self.pixels = 0
         # Kinds and ids of the elements around the one that is being read.
         self.open: list[tuple[str, str | None]] = []
         self.gradients: set[str | None] = set()
@@ -72,6 +79,8 @@ class _Reader:
         if self.elements > ELEMENTS_MAX:
             raise ValidationFailed.at("", f"a drawing may have {ELEMENTS_MAX} elements")
         for key, value in attributes.items():
+            if kind == "image" and key.rpartition(":")[2] == "href":
+                self._picture(value)
             if kind == "use" and key.rpartition(":")[2] == "href":
                 self._refer(value.strip().removeprefix("#"))
             for target in _REFERENCE.findall(value):
@@ -86,6 +95,19 @@ class _Reader:
 
     def entity(self, *_: object) -> None:
         raise ValidationFailed.at("", "a drawing must not declare entities")
+
+    def _picture(self, address: str) -> None:
+        head, comma, text = address.partition(",")
+        if not comma or not head.strip().startswith("data:"):
+            # Those elsewhere are refused after cleaning.
+            return
+        try:
+            with Image.open(io.BytesIO(base64.b64decode(text)), formats=["PNG", "JPEG"]) as found:
+                self.pixels += found.width * found.height
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+            raise ValidationFailed.at("", "a picture in the drawing is no PNG or JPEG") from None
+        if self.pixels > PIXELS_MAX:
+            raise ValidationFailed.at("", f"the pictures in a drawing may have {PIXELS_MAX} pixels in all")
 
     def _refer(self, target: str) -> None:
         self.references += 1

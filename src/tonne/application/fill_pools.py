@@ -69,10 +69,11 @@ async def fill_order(pool: Pool, organisation_id: UUID, order_id: UUID, *, at: d
 async def _promise(
     connection: Connection, organisation_id: UUID, rests: Sequence[PoolRest], *, at: datetime
 ) -> None:
-    tracked = await lock_commitments(connection, {rest.bundle_id for rest in rests})
-    if not tracked:
-        return
     catalogue = await load_catalogue(connection, on=at.date())
+    # As whoever orders does: bundles that share projects wait for each other.
+    tracked = await lock_commitments(connection, catalogue.tracked_bundles())
+    if tracked.isdisjoint(rest.bundle_id for rest in rests):
+        return
     more: dict[Demand, int] = defaultdict(int)
     for rest in rests:
         if rest.bundle_id in tracked:

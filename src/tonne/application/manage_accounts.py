@@ -16,7 +16,7 @@ from tonne.application.callers import refuse_disabled_key
 from tonne.application.identifiers import new_id
 from tonne.application.images import clean_logo, store_image
 from tonne.application.open_accounts import open_account_pair
-from tonne.domain.accounts import Account, AccountScope, Billing, Mode
+from tonne.domain.accounts import Account, AccountScope, Billing, Mode, Organisation
 from tonne.domain.audit import Actor, Change
 from tonne.domain.errors import (
     AccountIdempotencyAlreadyExists,
@@ -54,9 +54,11 @@ class AccountWishes:
 
 
 async def open_pair(
-    pool: Pool, opener: Account, wishes: AccountWishes, *, at: datetime, actor: Actor
+    pool: Pool, opener: Account | Organisation, wishes: AccountWishes, *, at: datetime, actor: Actor
 ) -> dict[Mode, Account]:
-    """Open a live account of the opener's organisation and its test sibling.
+    """Open a live account and its test sibling, for the account that opens them or, by the operator, for an organisation.
+
+    What an account opens pays as itself; what the operator opens is billed by invoice, until `tonne accounts billing`.
 
     Raises:
         ValidationFailed: a name, handle or currency can't be.
@@ -68,11 +70,14 @@ async def open_pair(
     try:
         async with pool.acquire(timeout=5) as connection, connection.transaction():
             await refuse_disabled_key(connection, actor)
-            # What is opened is trusted no more than who opens it.
-            live_billing = await _live_billing(connection, opener)
+            live_billing, organisation = Billing.INVOICE, opener
+            if isinstance(opener, Account):
+                # What is opened is trusted no more than who opens it.
+                live_billing, organisation = await _live_billing(connection, opener), opener.organisation
+            assert isinstance(organisation, Organisation)
             pair = await open_account_pair(
                 connection,
-                opener.organisation,
+                organisation,
                 name=read.name,
                 currency=_currency(wishes.currency),
                 beneficiary=read.beneficiary,
@@ -84,7 +89,9 @@ async def open_pair(
                 Change("account", account.account_id, "create", after=account_facts(account))
                 for account in pair.values()
             ]
-            await record_changes(connection, actor, changes, at=at, organisation_id=opener.organisation_id)
+            await record_changes(
+                connection, actor, changes, at=at, organisation_id=organisation.organisation_id
+            )
             return pair
     except asyncpg.UniqueViolationError:
         raise HandleTaken from None
@@ -108,15 +115,16 @@ async def open_client(
         currency=_currency(wishes.currency),
         handle=read.handle,
         beneficiary=read.beneficiary,
-        # It pays as the account that opened it.
-        billing=opener.billing if opener.mode is Mode.LIVE else Billing.AUTOMATIC,
         scope=AccountScope.CLIENT_ACCOUNT,
         idempotency_key=wishes.idempotency_key,
     )
     try:
         async with pool.acquire(timeout=5) as connection, connection.transaction():
             await refuse_disabled_key(connection, actor)
-            await _live_billing(connection, opener)
+            live_billing = await _live_billing(connection, opener)
+            # It pays as the account that opened it.
+            billing = live_billing if opener.mode is Mode.LIVE else Billing.AUTOMATIC
+            account = replace(account, billing=billing)
             await insert_account(connection, account, at=at)
             change = Change("account", account.account_id, "create", after=account_facts(account))
             await record_changes(connection, actor, [change], at=at, organisation_id=account.organisation_id)

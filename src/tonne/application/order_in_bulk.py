@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
 
 from tonne.application.bulk_rows import ReadRow
 from tonne.application.identifiers import new_id
@@ -20,7 +21,7 @@ from tonne.domain.orders import Order
 from tonne.domain.purchase import ByEstimate, Purchase, Quote, price_purchase
 from tonne.domain.repeats import asks_for_same
 from tonne.storage.database import TRANSIENT, Connection, Pool
-from tonne.storage.orders import find_order, find_order_ids_by_key
+from tonne.storage.orders import find_order_ids_by_key, find_orders
 
 # So many rows are under way at once: a batch of the group commit, so that others find a place in the next.
 ROWS_AT_ONCE = 256
@@ -157,20 +158,29 @@ async def _with_the_original(
     pool: Pool, account: Account, rows: Sequence[ReadRow], outcomes: Sequence[Placed | Refused]
 ) -> list[RowResult]:
     """Results of rows; one whose key is taken is a repeat where it asks for what the order is."""
+    taken = [order_id for outcome in outcomes if (order_id := _placed_before(outcome)) is not None]
+    originals: dict[UUID, Order] = {}
+    if taken:
+        async with pool.acquire(timeout=30) as connection:
+            originals = await find_orders(connection, account, taken)
     results: list[RowResult] = []
     for row, outcome in zip(rows, outcomes, strict=True):
         if isinstance(outcome, Placed):
             results.append(RowResult(row.row, row.idempotency_key, RowStatus.PLACED, outcome.order))
             continue
-        original = None
-        if isinstance(outcome.error, OrderIdempotencyAlreadyExists) and outcome.error.order_id is not None:
-            async with pool.acquire(timeout=30) as connection:
-                original = await find_order(connection, account, outcome.error.order_id)
-        if original is not None:
-            results.append(_repeated(row, original))
+        order_id = _placed_before(outcome)
+        if order_id in originals:
+            results.append(_repeated(row, originals[order_id]))
         else:
             results.append(RowResult(row.row, row.idempotency_key, RowStatus.REFUSED, error=outcome.error))
     return results
+
+
+def _placed_before(outcome: Placed | Refused) -> UUID | None:
+    """The order that has a row's key; None where it was placed now, or refused for another reason."""
+    if isinstance(outcome, Refused) and isinstance(outcome.error, OrderIdempotencyAlreadyExists):
+        return outcome.error.order_id
+    return None
 
 
 def _repeated(row: ReadRow, order: Order) -> RowResult:
@@ -195,8 +205,8 @@ async def _ordered_before(
     keys = [row.idempotency_key for row in rows if row.idempotency_key is not None]
     wanted = [(account.organisation_id, account.account_id, key) for key in keys]
     found = await find_order_ids_by_key(connection, wanted)
-    orders = {key: await find_order(connection, account, order_id) for (_, key), order_id in found.items()}
-    return {key: order for key, order in orders.items() if order is not None}
+    orders = await find_orders(connection, account, list(found.values()))
+    return {key: orders[order_id] for (_, key), order_id in found.items()}
 
 
 async def _quote(

@@ -15,7 +15,7 @@ from tonne.certificates.signing import Signer, create_signer, load_signer, sign_
 from tonne.certificates.verifying import Verdict, check_certificate_file, superseded
 from tonne.domain.accounts import Account, Mode
 from tonne.domain.certificate import Certificate, CertifiedRetirement, Logo
-from tonne.domain.errors import NotFound
+from tonne.domain.errors import NotFound, ServiceUnavailable
 from tonne.domain.images import image_digest
 from tonne.domain.orders import Order, OrderStatus
 from tonne.domain.progress import OrderPart
@@ -37,6 +37,8 @@ from tonne.storage.snapshot import SnapshotKeeper
 
 # Setting and signing are work for a processor, of which there are few.
 THREADS = 2
+# Each time, something became of the order's credits while the certificate was set.
+_SETTING_TRIES_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +108,14 @@ class ProofDesk:
 
         Raises:
             NotFound: it is not complete.
+            ServiceUnavailable: what became of its credits changes all the time.
         """
         async with self.pool.acquire(timeout=5) as connection:
             kept = await find_certificate(connection, account, order.order_id, language=language.value)
         if kept is not None:
             return kept
         signer = await self._load_signer()
-        while True:
+        for _ in range(_SETTING_TRIES_MAX):
             certificate = await self.facts(account, order)
             made = await asyncio.get_running_loop().run_in_executor(
                 self._threads, _make_pdf, certificate, language, signer
@@ -124,6 +127,7 @@ class ProofDesk:
                     return await keep_certificate(
                         connection, account, order.order_id, language=language.value, pdf=made, at=self.now()
                     )
+        raise ServiceUnavailable
 
     async def find(self, code: str) -> tuple[Account, Order]:
         """The complete order that a public page is about.

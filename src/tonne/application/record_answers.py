@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
-import asyncpg
-
+from tonne.application.contention import carried_out
 from tonne.application.identifiers import new_id
 from tonne.domain.events import EventType
 from tonne.domain.mass import GRAMS_PER_TONNE
@@ -25,9 +25,6 @@ from tonne.storage.retirements import (
     reject,
     tell_allocations,
 )
-
-# Organisations that share lots may meet in the middle of two of them; one of the two goes on at once.
-DECIDING_TRIES_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +44,7 @@ async def record_answers(
 
     Repeating an answer, or giving another one later, changes nothing: what is decided is decided.
     """
-    for _ in range(DECIDING_TRIES_MAX - 1):
-        try:
-            return await _record_answers(pool, organisation_id, answers, at=at)
-        except asyncpg.DeadlockDetectedError:
-            continue
-    return await _record_answers(pool, organisation_id, answers, at=at)
+    return await carried_out(partial(_record_answers, pool, organisation_id, answers, at=at))
 
 
 async def _record_answers(

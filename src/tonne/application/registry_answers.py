@@ -8,12 +8,13 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 from uuid import UUID
 
-import asyncpg
 import msgspec
 
-from tonne.application.record_answers import DECIDING_TRIES_MAX, Recorded, record_answers_on
+from tonne.application.contention import carried_out
+from tonne.application.record_answers import Recorded, record_answers_on
 from tonne.domain.audit import SERVICE, Actor, Change
 from tonne.domain.progress import Retirement
 from tonne.domain.retirement import OPEN_STATES, Confirmed, RegistryAnswer, RetirementState
@@ -131,12 +132,7 @@ async def give_answers(
     Raises:
         AnswersRefused: there is no such retirement, it was decided otherwise before, or it can't have been that day.
     """
-    for _ in range(DECIDING_TRIES_MAX - 1):
-        try:
-            return await _give(pool, answers, at=at, actor=actor)
-        except asyncpg.DeadlockDetectedError:
-            continue
-    return await _give(pool, answers, at=at, actor=actor)
+    return await carried_out(partial(_give, pool, answers, at=at, actor=actor))
 
 
 async def _give(pool: Pool, answers: Answers, *, at: datetime, actor: Actor) -> list[Recorded]:

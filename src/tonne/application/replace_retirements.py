@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
-import asyncpg
-
+from tonne.application.callers import refuse_disabled_key
+from tonne.application.contention import carried_out
 from tonne.application.identifiers import new_id
 from tonne.domain.accounts import Mode
 from tonne.domain.audit import Actor, Change
-from tonne.domain.mass import GRAMS_PER_TONNE
+from tonne.domain.catalogue import Catalogue
 from tonne.domain.retirement import RetirementPolicy, Take, plan_takes
 from tonne.storage.accounts import list_organisation_ids
 from tonne.storage.audit import record_changes
@@ -21,7 +21,7 @@ from tonne.storage.catalogue import load_catalogue
 from tonne.storage.changes import announce_change
 from tonne.storage.commitments import load_commitments, lock_commitments
 from tonne.storage.database import Connection, Pool
-from tonne.storage.lots import LotChanged, load_policies, load_stock, take_from_lots
+from tonne.storage.lots import load_policies, load_stock, take_from_lots
 from tonne.storage.pools import claim_organisation
 from tonne.storage.replacements import (
     Shortfall,
@@ -31,7 +31,7 @@ from tonne.storage.replacements import (
 )
 from tonne.storage.retirements import NewRetirement, registry_for
 
-TRIES_MAX = 10
+RETIREMENTS_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,42 +49,47 @@ async def replace_withdrawn(
 ) -> list[Replaced]:
     """Take credits in stock for withdrawn ones that are retired, of one lot or of all; each is pending like any other.
 
-    Where stock does not cover it, or it is promised to others, some stay missing: call it again.
+    Where stock does not cover it, or it is promised to others, some stay missing: call it again. A hundred retirements
+    are decided together; those are complete whatever happens to later ones.
+
+    Raises:
+        Unauthorised: the actor's key was disabled since.
+        LotChanged: others took from the same lots all the time.
     """
     async with pool.acquire(timeout=30) as connection:
         organisation_ids = await list_organisation_ids(connection)
     done: list[Replaced] = []
     for organisation_id in organisation_ids:
-        done += await _replace_for(pool, organisation_id, lot_id, at=at, actor=actor)
+        last: UUID | None = None
+        while True:
+            work = partial(_replace_some, pool, organisation_id, lot_id, after=last, at=at, actor=actor)
+            together = await carried_out(work)
+            done += together
+            if len(together) < RETIREMENTS_AT_ONCE:
+                break
+            last = together[-1].retirement_id
     return done
 
 
-async def _replace_for(
-    pool: Pool, organisation_id: UUID, lot_id: UUID | None, *, at: datetime, actor: Actor
-) -> list[Replaced]:
-    for attempt in range(1, TRIES_MAX):
-        try:
-            return await _try(pool, organisation_id, lot_id, at=at, actor=actor)
-        except (LotChanged, asyncpg.DeadlockDetectedError):
-            # Somebody else takes from the same lots.
-            await asyncio.sleep(0.01 * attempt)
-    return await _try(pool, organisation_id, lot_id, at=at, actor=actor)
-
-
-async def _try(
-    pool: Pool, organisation_id: UUID, lot_id: UUID | None, *, at: datetime, actor: Actor
+async def _replace_some(
+    pool: Pool, organisation_id: UUID, lot_id: UUID | None, *, after: UUID | None, at: datetime, actor: Actor
 ) -> list[Replaced]:
     async with pool.acquire(timeout=30) as connection, connection.transaction():
+        await refuse_disabled_key(connection, actor)
         await claim_organisation(connection, organisation_id, wait=True)
-        short = await find_shortfalls(connection, organisation_id, lot_id=lot_id)
+        short = await find_shortfalls(
+            connection, organisation_id, lot_id=lot_id, after=after, limit=RETIREMENTS_AT_ONCE
+        )
         if not short:
             return []
-        await lock_commitments(connection, {each.bundle_id for each in short if each.mode is Mode.LIVE})
+        catalogue = await load_catalogue(connection, on=at.date())
+        # Whoever promises credits waits: what is free stays free until it is taken.
+        await lock_commitments(connection, catalogue.tracked_bundles())
         policies = await load_policies(connection, [each.bundle_id for each in short])
         done: list[Replaced] = []
         planned: list[NewRetirement] = []
         for each in short:
-            takes = await _take(connection, each, policies[each.bundle_id], at=at)
+            takes = await _take(connection, each, policies[each.bundle_id], catalogue)
             planned += [_stand_in(organisation_id, each, take, at) for take in takes]
             tonnes = sum(take.tonnes for take in takes)
             done.append(Replaced(each.retirement_id, each.beneficiary, each.missing_tonnes, tonnes))
@@ -103,29 +108,22 @@ async def _try(
 
 
 async def _take(
-    connection: Connection, short: Shortfall, policy: RetirementPolicy, *, at: datetime
+    connection: Connection, short: Shortfall, policy: RetirementPolicy, catalogue: Catalogue
 ) -> Sequence[Take]:
+    """Take what there is, one retirement after the other, so that the next one's stock is read after these takes."""
+    tonnes = short.missing_tonnes
+    if short.mode is Mode.LIVE and short.bundle_id in catalogue.tracked_bundles():
+        demand = (short.bundle_id, short.restrictions)
+        commitments = await load_commitments(connection, catalogue, wanted=[demand])
+        tonnes = commitments.free_tonnes(demand, tonnes)
+    if not tonnes:
+        return []
     stock = await load_stock(
         connection, short.bundle_id, mode=short.mode, policy=policy, restrictions=short.restrictions
     )
-    takes = plan_takes(stock, tonnes=short.missing_tonnes, policy=policy)
-    if not takes or (short.mode is Mode.LIVE and await _is_promised(connection, short, takes, at=at)):
-        return []
-    # One after the other, so that the next one's stock is read after these takes.
+    takes = plan_takes(stock, tonnes=tonnes, policy=policy)
     await take_from_lots(connection, takes)
     return takes
-
-
-async def _is_promised(
-    connection: Connection, short: Shortfall, takes: Sequence[Take], *, at: datetime
-) -> bool:
-    catalogue = await load_catalogue(connection, on=at.date())
-    if short.bundle_id not in catalogue.tracked_bundles():
-        return False
-    demand = (short.bundle_id, short.restrictions)
-    commitments = await load_commitments(connection, catalogue, wanted=[demand])
-    grams = sum(take.tonnes for take in takes) * GRAMS_PER_TONNE
-    return commitments.shortage({demand: grams}) is not None
 
 
 def _stand_in(organisation_id: UUID, short: Shortfall, take: Take, at: datetime) -> NewRetirement:

@@ -7,14 +7,12 @@ unless one is to `wait`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
-import asyncpg
-
+from tonne.application.contention import CONTENTION, carried_out
 from tonne.application.identifiers import new_id
 from tonne.application.record_answers import record_answers
 from tonne.application.registries import Registry
@@ -26,7 +24,6 @@ from tonne.storage.changes import announce_change
 from tonne.storage.commitments import commit_pools, lock_commitments
 from tonne.storage.database import Connection, Pool
 from tonne.storage.lots import (
-    LotChanged,
     count_projects,
     ensure_test_lots,
     load_policies,
@@ -55,7 +52,6 @@ from tonne.storage.retirements import (
 ORDERS_AT_ONCE = 10_000
 POOLS_AT_ONCE = 100
 RETIREMENTS_AT_ONCE = 2_000
-PLANS_MAX = 10
 # A registry that has not answered by then is asked what became of the request.
 ANSWER_WITHIN = timedelta(seconds=10)
 
@@ -136,16 +132,18 @@ async def _cover_bundle(
     at: datetime,
 ) -> int:
     """Cover a bundle's pools in a transaction of its own: lots are locked once in it, in the order of their ids."""
-    for attempt in range(1, PLANS_MAX + 1):
-        try:
-            async with pool.acquire(timeout=30) as connection, connection.transaction():
-                if not await claim_organisation(connection, organisation_id, wait=wait or only is not None):
-                    return 0
-                return await _cover(connection, organisation_id, due, only=only, at=at)
-        except (LotChanged, asyncpg.DeadlockDetectedError):
-            # Another organisation takes from the same lots.
-            await asyncio.sleep(0.01 * attempt)
-    return 0
+
+    async def work() -> int:
+        async with pool.acquire(timeout=30) as connection, connection.transaction():
+            if not await claim_organisation(connection, organisation_id, wait=wait or only is not None):
+                return 0
+            return await _cover(connection, organisation_id, due, only=only, at=at)
+
+    try:
+        return await carried_out(work)
+    except CONTENTION:
+        # Another organisation takes from the same lots all the time: the next round comes soon.
+        return 0
 
 
 async def _cover(

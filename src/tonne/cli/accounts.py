@@ -132,12 +132,14 @@ def create(
     async def work(pool: Pool) -> list[Account]:
         async with pool.acquire() as connection:
             known = (await load_directory(connection)).accounts.values()
-        opener = next((each for each in known if each.organisation_id == organisation_id), None)
-        if opener is None:
+        organisation = next(
+            (each.organisation for each in known if each.organisation_id == organisation_id), None
+        )
+        if organisation is None:
             msg = f"There is no organisation {organisation_id} with an account; `tonne init` opens one."
             raise click.ClickException(msg)
         wishes = AccountWishes(name, currency.upper(), beneficiary, handle)
-        pair = await open_pair(pool, opener, wishes, at=utc_now(), actor=actor())
+        pair = await open_pair(pool, organisation, wishes, at=utc_now(), actor=actor())
         return list(pair.values())
 
     opened = with_pool(settings_with(data_dir=data_dir, database_url=database_url), work)

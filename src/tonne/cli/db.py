@@ -9,7 +9,9 @@ import click
 from tonne.application.beneficiary_names import read_beneficiary_name
 from tonne.application.identifiers import utc_now
 from tonne.application.open_accounts import NewKey, create_key, open_account_pair, open_organisation
+from tonne.application.record_opening import record_opening
 from tonne.cli.session import (
+    actor,
     console,
     database,
     database_options,
@@ -87,7 +89,9 @@ def init(
             pair = await open_account_pair(
                 connection, opened, name=organisation, currency=chosen, beneficiary=beneficiary, at=at
             )
-            return [await create_key(connection, account, name="first", at=at) for account in pair.values()]
+            keys = [await create_key(connection, account, name="first", at=at) for account in pair.values()]
+            await record_opening(connection, opened, keys, at=at, actor=actor())
+            return keys
 
     with database(settings, create=True) as url:
         on_database(url, refuse_newer_schema, check_schema=False)

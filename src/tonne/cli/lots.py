@@ -177,6 +177,8 @@ def _withdraw(
             pool, lot_id, kind, reason, serials=serials, dry_run=dry_run, at=utc_now(), actor=actor()
         ),
     )
+    if not as_json:
+        _show_withdrawal(done, kind, dry_run=dry_run)
     replaced: list[Replaced] = []
     if replace and not dry_run:
         replaced = with_pool(
@@ -193,9 +195,7 @@ def _withdraw(
             "affected": done.affected,
         }
         print_json(facts)
-        return
-    _show_withdrawal(done, kind, dry_run=dry_run)
-    if replaced:
+    elif replaced:
         show_replaced(replaced)
 
 

@@ -31,7 +31,7 @@ from tonne.domain.orders import Order, OrderStatus
 from tonne.storage.accounts import load_directory
 from tonne.storage.database import Pool
 from tonne.storage.order_moves import Located, locate_orders, newest_orders
-from tonne.storage.orders import find_order
+from tonne.storage.orders import find_order, find_placing_key
 
 Result = TypeVar("Result")
 
@@ -85,14 +85,16 @@ def cancel(order_id: UUID, data_dir: Path | None, database_url: str | None, *, a
 @database_options
 @json_option
 def show(order_id: UUID, data_dir: Path | None, database_url: str | None, *, as_json: bool) -> None:
-    """Show an order."""
+    """Show an order, and the API key that it was placed with."""
 
-    async def work(pool: Pool) -> Order:
+    async def work(pool: Pool) -> tuple[Order, UUID | None]:
         account = await _account_of(pool, order_id)
-        return await _load(pool, account, order_id)
+        async with pool.acquire(timeout=5) as connection:
+            key_id = await find_placing_key(connection, account, order_id)
+        return await _load(pool, account, order_id), key_id
 
-    order = _run(data_dir, database_url, work)
-    facts = _facts(order)
+    order, key_id = _run(data_dir, database_url, work)
+    facts = _facts(order) | {"key_id": None if key_id is None else str(key_id)}
     if as_json:
         print_json(facts)
         return

@@ -7,10 +7,12 @@ others take what they share with it first.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from tonne.domain.mass import GRAMS_PER_TONNE
 from tonne.domain.terms import Restrictions
 
 # A project and a vintage.
@@ -46,6 +48,14 @@ class Commitments:
             if grams and concerned and demand[0] in self.rejecting and not self._covered(demand, committed):
                 return demand[0]
         return None
+
+    def free_tonnes(self, demand: Demand, tonnes: int) -> int:
+        """How many of so many tonnes may be taken for a demand that was promised nothing, at nobody's expense."""
+        return bisect_left(
+            range(1, tonnes + 1),
+            True,
+            key=lambda some: self.shortage({demand: some * GRAMS_PER_TONNE}) is not None,
+        )
 
     def _covered(self, demand: Demand, committed: Mapping[Demand, int]) -> bool:
         reach = self.reach[demand]

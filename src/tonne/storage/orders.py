@@ -67,11 +67,11 @@ _INSERT = """
     INSERT INTO orders (organisation_id, account_id, order_id, type, status, currency, quantity_grams,
                         offset_cost_minor, total_cost_minor, lines, created_at, requested_tonnes,
                         requested_value_minor, estimate_id, idempotency_key, metadata, beneficiary, terms, billing,
-                        placed_at, paid_at)
+                        placed_at, paid_at, key_id)
     SELECT o.organisation_id, o.account_id, o.order_id, o.type, o.status, o.currency, o.quantity_grams,
            o.offset_cost_minor, o.total_cost_minor, o.lines, o.created_at, o.requested_tonnes,
            o.requested_value_minor, o.estimate_id, o.idempotency_key, o.metadata, o.beneficiary, o.terms, o.billing,
-           o.placed_at, o.paid_at
+           o.placed_at, o.paid_at, used.key_id
       FROM json_populate_recordset(NULL::orders, $1) WITH ORDINALITY AS o
       JOIN accounts a ON a.organisation_id = o.organisation_id AND a.account_id = o.account_id
                      AND a.suspended_at IS NULL
@@ -134,6 +134,7 @@ _COLUMNS = """order_id, type, status, currency, quantity_grams, requested_tonnes
     billing, created_at, placed_at, paid_at, retiring_at, completed_at, cancelled_at, failed_at"""
 
 _BY_ID = f"SELECT {_COLUMNS} FROM orders WHERE organisation_id = $1 AND account_id = $2 AND order_id = $3"  # noqa: S608
+_BY_IDS = f"SELECT {_COLUMNS} FROM orders WHERE organisation_id = $1 AND account_id = $2 AND order_id = ANY($3::uuid[])"  # noqa: S608
 _BY_KEY = (
     f"SELECT {_COLUMNS} FROM orders WHERE organisation_id = $1 AND account_id = $2 AND idempotency_key = $3"  # noqa: S608
 )
@@ -249,6 +250,25 @@ async def find_order(connection: Connection, account: Account, order_id: UUID) -
     """Find an account's order by its id."""
     row = await connection.fetchrow(_BY_ID, account.organisation_id, account.account_id, order_id)
     return None if row is None else _order(row, account)
+
+
+async def find_orders(
+    connection: Connection, account: Account, order_ids: Sequence[UUID]
+) -> dict[UUID, Order]:
+    """Find an account's orders by their ids."""
+    rows = await connection.fetch(_BY_IDS, account.organisation_id, account.account_id, order_ids)
+    return {row["order_id"]: _order(row, account) for row in rows}
+
+
+async def find_placing_key(connection: Connection, account: Account, order_id: UUID) -> UUID | None:
+    """The API key that an order was placed with; None for those of before keys were kept."""
+    key_id: UUID | None = await connection.fetchval(
+        "SELECT key_id FROM orders WHERE organisation_id = $1 AND account_id = $2 AND order_id = $3",
+        account.organisation_id,
+        account.account_id,
+        order_id,
+    )
+    return key_id
 
 
 async def find_order_by_idempotency_key(connection: Connection, account: Account, key: str) -> Order | None:

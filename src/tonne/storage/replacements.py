@@ -5,6 +5,7 @@ Whoever writes here holds the organisation's claim (`tonne.storage.pools.claim_o
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,35 +19,37 @@ from tonne.domain.certificate import Aftermath, Replacement, Withdrawn
 from tonne.domain.retirement import RetirementState, format_serial
 from tonne.domain.terms import Restrictions
 from tonne.domain.withdrawal import WithdrawalKind
-from tonne.storage.database import Connection, Record, from_jsonb
+from tonne.storage.database import LARGE_STATEMENT_TIMEOUT_SECONDS, Connection, Record, from_jsonb
 from tonne.storage.retirements import INSERT_RETIREMENTS, NewRetirement
 from tonne.storage.terms import read_restrictions
 
-# Of each confirmed retirement, the tonnes that were withdrawn, less those that others stand in for.
+# Of confirmed retirements, the tonnes that were withdrawn, less those that others stand in for.
 _SHORT = """
     SELECT r.retirement_id, r.account_id, r.pool_id, r.gram_first, r.bundle_id, r.beneficiary, r.terms, r.mode,
            w.tonnes - coalesce(n.tonnes, 0) AS missing
-      FROM retirements r
-      JOIN LATERAL (SELECT sum(least(w.serial_last, r.serial_last) - greatest(w.serial_first, r.serial_first) + 1)::bigint
-                           AS tonnes
-                      FROM withdrawals w
-                     WHERE w.project_id = r.project_id AND w.lot_id = r.lot_id
-                       AND w.serial_first <= r.serial_last AND w.serial_last >= r.serial_first) w ON w.tonnes > 0
+      FROM (SELECT r.retirement_id,
+                   sum(least(w.serial_last, r.serial_last) - greatest(w.serial_first, r.serial_first) + 1)::bigint AS tonnes
+              FROM withdrawals w
+              JOIN retirements r ON r.organisation_id = $1 AND r.project_id = w.project_id AND r.lot_id = w.lot_id
+                                AND r.serial_first <= w.serial_last AND r.serial_last >= w.serial_first
+                                AND r.state = 'confirmed'
+             WHERE ($2::uuid IS NULL OR w.lot_id = $2) AND ($3::uuid IS NULL OR r.retirement_id > $3)
+             GROUP BY r.retirement_id) w
+      JOIN retirements r ON r.organisation_id = $1 AND r.retirement_id = w.retirement_id
       LEFT JOIN LATERAL (SELECT sum(n.tonnes)::bigint AS tonnes FROM retirements n
                           WHERE n.organisation_id = r.organisation_id AND n.replaces_id = r.retirement_id
                             AND n.state <> 'rejected') n ON true
-     WHERE r.organisation_id = $1 AND r.state = 'confirmed' AND ($2::uuid IS NULL OR r.lot_id = $2)
-       AND w.tonnes > coalesce(n.tonnes, 0)
-     ORDER BY r.retirement_id
+     WHERE w.tonnes > coalesce(n.tonnes, 0)
+     ORDER BY r.retirement_id LIMIT $4
 """
 
 # From a retirement back to the one that orders have their parts in.
 _ROOTS = """
     WITH RECURSIVE chain AS (
-        SELECT r.retirement_id, r.replaces_id FROM retirements r
+        SELECT r.account_id, r.retirement_id, r.replaces_id FROM retirements r
          WHERE r.organisation_id = $1 AND r.retirement_id = ANY($2::uuid[])
          UNION
-        SELECT r.retirement_id, r.replaces_id FROM chain c
+        SELECT r.account_id, r.retirement_id, r.replaces_id FROM chain c
           JOIN retirements r ON r.organisation_id = $1 AND r.retirement_id = c.replaces_id)
 """
 
@@ -81,10 +84,12 @@ class Shortfall:
 
 
 async def find_shortfalls(
-    connection: Connection, organisation_id: UUID, *, lot_id: UUID | None
+    connection: Connection, organisation_id: UUID, *, lot_id: UUID | None, after: UUID | None, limit: int
 ) -> list[Shortfall]:
-    """Retirements of an organisation that are short of credits, of one lot or of all."""
-    rows = await connection.fetch(_SHORT, organisation_id, lot_id)
+    """Retirements of an organisation that are short of credits, of one lot or of all, by their ids, from one on."""
+    rows = await connection.fetch(
+        _SHORT, organisation_id, lot_id, after, limit, timeout=LARGE_STATEMENT_TIMEOUT_SECONDS
+    )
     return [
         Shortfall(
             row["retirement_id"],
@@ -117,10 +122,12 @@ async def supersede_certificates(
     rows = await connection.fetch(
         f"""
         {_ROOTS}
-        SELECT o.order_id FROM orders o
+        SELECT o.account_id, o.order_id FROM orders o
          WHERE o.organisation_id = $1
-           AND o.order_id IN (SELECT a.order_id FROM allocations a JOIN chain USING (retirement_id)
-                               WHERE a.organisation_id = $1 AND a.order_id IS NOT NULL)
+           AND (o.account_id, o.order_id) IN (
+               SELECT c.account_id, a.order_id FROM chain c
+                 JOIN allocations a ON a.organisation_id = $1 AND a.retirement_id = c.retirement_id
+                WHERE a.order_id IS NOT NULL)
          ORDER BY o.order_id FOR NO KEY UPDATE OF o
         """,  # noqa: S608
         organisation_id,
@@ -128,10 +135,13 @@ async def supersede_certificates(
     )
     await connection.execute(
         """
-        UPDATE certificates SET superseded_at = $3
-         WHERE organisation_id = $1 AND order_id = ANY($2::uuid[]) AND superseded_at IS NULL
+        UPDATE certificates c SET superseded_at = $4
+          FROM unnest($2::uuid[], $3::uuid[]) AS o (account_id, order_id)
+         WHERE c.organisation_id = $1 AND c.account_id = o.account_id AND c.order_id = o.order_id
+           AND c.superseded_at IS NULL
         """,
         organisation_id,
+        [row["account_id"] for row in rows],
         [row["order_id"] for row in rows],
         at,
     )
@@ -169,17 +179,14 @@ async def load_aftermath(
         organisation_id,
         list(retirement_ids),
     )
-    found: dict[UUID, Aftermath] = {}
-    for key in {row["root_id"] for row in withdrawn}:
-        found[key] = Aftermath(
-            tuple(
-                Withdrawn(WithdrawalKind(row["kind"]), row["reason"], row["created_at"], row["tonnes"])
-                for row in withdrawn
-                if row["root_id"] == key
-            ),
-            tuple(_replacement(row) for row in replaced if row["root_id"] == key),
-        )
-    return found
+    gone: dict[UUID, list[Withdrawn]] = defaultdict(list)
+    for row in withdrawn:
+        kind = WithdrawalKind(row["kind"])
+        gone[row["root_id"]].append(Withdrawn(kind, row["reason"], row["created_at"], row["tonnes"]))
+    instead: dict[UUID, list[Replacement]] = defaultdict(list)
+    for row in replaced:
+        instead[row["root_id"]].append(_replacement(row))
+    return {key: Aftermath(tuple(those), tuple(instead[key])) for key, those in gone.items()}
 
 
 def _replacement(row: Record) -> Replacement:

@@ -143,6 +143,13 @@ RETIREMENT_CHECKS = {
           FROM reached FULL JOIN told USING (organisation_id, account_id, order_id, event_type)
          WHERE told.times IS DISTINCT FROM 1 OR reached.order_id IS NULL
     """,
+    "what was withdrawn is not in stock, nor set aside": """
+        SELECT 'lot ' || w.lot_id || ' has some of ' || w.serial_first || ' to ' || w.serial_last
+          FROM withdrawals w JOIN lots l USING (project_id, lot_id)
+         WHERE w.serial_last >= l.serial_next
+            OR EXISTS (SELECT FROM returned_blocks b WHERE b.project_id = w.project_id AND b.lot_id = w.lot_id
+                          AND b.serial_first <= w.serial_last AND b.serial_first + b.tonnes > w.serial_first)
+    """,
     "no more stands in for a retirement than was withdrawn of it": """
         SELECT 'retirement ' || r.retirement_id || ': ' || n.tonnes || ' t stand in for ' || coalesce(w.tonnes, 0) || ' t'
           FROM retirements r
