@@ -14,6 +14,7 @@ import msgspec
 from tonne.application.catalogue_entries import (
     BundleEntry,
     ChoiceEntry,
+    PlannedPrice,
     PortfolioEntry,
     ProjectEntry,
     find_violations,
@@ -24,7 +25,7 @@ from tonne.application.identifiers import new_id
 from tonne.domain.catalogue import Bundle, Catalogue, OnShortage, Portfolio, Price, Project
 from tonne.domain.catalogue_changes import Difference, fixed_prices_at, reprice, slug_of
 from tonne.domain.decimals import parse_decimal, plain
-from tonne.domain.errors import TonneError, Violation
+from tonne.domain.errors import TonneError, ValidationFailed, Violation
 from tonne.domain.retirement import RetirementPolicy
 from tonne.domain.selection import Choice, selection_from
 from tonne.domain.times import format_time
@@ -98,6 +99,39 @@ def project_fields(project: Project) -> dict[str, Any]:
             value = f"{value.normalize():f}"
         fields[name] = value
     return fields
+
+
+def with_price(
+    catalogue: Catalogue,
+    *,
+    bundle_id: UUID,
+    currency: str,
+    price: str | None,
+    valid_from: str | None,
+    at: datetime,
+) -> Wishes:
+    """What is to be said of a bundle for it to have one more price, from now or from a time on; its others stay.
+
+    In the bundle's own currency it is the price that others are converted from; in another one it is a fixed price, which
+    None ends.
+
+    Raises:
+        ValidationFailed: there would be no price in the bundle's own currency.
+    """
+    bundle = catalogue.bundles[bundle_id]
+    fields = bundle_fields(bundle, catalogue.projects, at=at)
+    if valid_from is not None:
+        known = [PlannedPrice(**planned) for planned in fields["planned_prices"]]
+        new = PlannedPrice(valid_from=valid_from, currency=currency, price=price)
+        entry = BundleEntry(planned_prices=[*known, new])
+    elif currency != bundle.base_currency:
+        fixed = {code: known for code, known in fields["fixed_prices"].items() if code != currency}
+        entry = BundleEntry(fixed_prices=fixed | ({} if price is None else {currency: price}))
+    elif price is None:
+        raise ValidationFailed.at("/price", "is required in the bundle's own currency")
+    else:
+        entry = BundleEntry(price=price)
+    return Wishes(bundles=[Wanted(entry, bundle_id)])
 
 
 def bundle_fields(bundle: Bundle, projects: Mapping[UUID, Project], *, at: datetime) -> dict[str, Any]:

@@ -211,11 +211,8 @@ class OrderIdempotencyAlreadyExists(TonneError):
         return {} if self.order_id is None else {"Location": f"/v1/orders/{self.order_id}"}
 
 
-class EstimateIdempotencyAlreadyExists(TonneError):
-    """An estimate with this idempotency_key exists in this account; the Location header names it."""
-
-    code = "estimate_idempotency_already_exists"
-    http_status = HTTPStatus.CONFLICT
+class _Located(Exception):
+    """What is to be made was made before; the Location header names it."""
 
     def __init__(self, message: str | None = None, *, location: str | None = None) -> None:
         super().__init__(message)
@@ -224,6 +221,13 @@ class EstimateIdempotencyAlreadyExists(TonneError):
     @property
     def headers(self) -> Mapping[str, str]:
         return {} if self.location is None else {"Location": self.location}
+
+
+class EstimateIdempotencyAlreadyExists(_Located, TonneError):
+    """An estimate with this idempotency_key exists in this account; the Location header names it."""
+
+    code = "estimate_idempotency_already_exists"
+    http_status = HTTPStatus.CONFLICT
 
 
 class EstimateOrderAlreadyPlaced(TonneError):
@@ -247,19 +251,11 @@ class HandleTaken(TonneError):
     http_status = HTTPStatus.CONFLICT
 
 
-class AccountIdempotencyAlreadyExists(TonneError):
+class AccountIdempotencyAlreadyExists(_Located, TonneError):
     """A client account with this idempotency_key exists; the Location header names it."""
 
     code = "account_idempotency_already_exists"
     http_status = HTTPStatus.CONFLICT
-
-    def __init__(self, message: str | None = None, *, location: str | None = None) -> None:
-        super().__init__(message)
-        self.location = location
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        return {} if self.location is None else {"Location": self.location}
 
 
 class StockInsufficient(TonneError):

@@ -83,6 +83,35 @@ async def withdraw_numbers(
     retirement_of = {row["serial_first"]: row["retirement_id"] for row in blocks}
     pieces = tuple(Piece(row["serial_first"], row["tonnes"], row["is_available"]) for row in blocks)
     done = withdraw(Stock(lot["serial_next"], lot["serial_last"], pieces), first, last)
+    await _note(connection, project_id, lot_id, first, last, kind=kind, reason=reason, at=at)
+    await connection.execute(
+        """
+        UPDATE lots SET serial_next = $3, available_tonnes = available_tonnes - $4::bigint,
+                        set_aside_tonnes = set_aside_tonnes - $5::bigint,
+                        cancelled_tonnes = cancelled_tonnes + $4::bigint + $5::bigint
+         WHERE project_id = $1 AND lot_id = $2
+        """,
+        project_id,
+        lot_id,
+        done.stock.next,
+        done.available_tonnes,
+        done.set_aside_tonnes,
+    )
+    await _replace_pieces(connection, project_id, lot_id, done.stock.pieces, retirement_of)
+    return done.available_tonnes + done.set_aside_tonnes
+
+
+async def _note(
+    connection: Connection,
+    project_id: UUID,
+    lot_id: UUID,
+    first: int,
+    last: int,
+    *,
+    kind: WithdrawalKind,
+    reason: str,
+    at: datetime,
+) -> None:
     try:
         await connection.execute(
             """
@@ -99,21 +128,6 @@ async def withdraw_numbers(
         )
     except (asyncpg.ExclusionViolationError, asyncpg.UniqueViolationError):
         raise WithdrawnBefore from None
-    await connection.execute(
-        """
-        UPDATE lots SET serial_next = $3, available_tonnes = available_tonnes - $4::bigint,
-                        set_aside_tonnes = set_aside_tonnes - $5::bigint,
-                        cancelled_tonnes = cancelled_tonnes + $4::bigint + $5::bigint
-         WHERE project_id = $1 AND lot_id = $2
-        """,
-        project_id,
-        lot_id,
-        done.stock.next,
-        done.available_tonnes,
-        done.set_aside_tonnes,
-    )
-    await _replace_pieces(connection, project_id, lot_id, done.stock.pieces, retirement_of)
-    return done.available_tonnes + done.set_aside_tonnes
 
 
 async def find_affected(

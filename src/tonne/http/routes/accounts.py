@@ -67,7 +67,7 @@ async def list_accounts(request: ApiRequest, limit: Limit = None, after: After =
     responses=refusals(*WITH_BODY, AccountSuspended, HandleTaken),
 )
 async def create_account(request: ApiRequest, data: JSONBody[CreateAccount]) -> Response[PairBody]:
-    """Open an account in your organisation: a live one and its test sibling."""
+    """Open an account in your organisation: a live one and its test sibling. It is billed as the key's account is."""
     pair = await open_pair(
         request.services.pool, request.account, data.to_wishes(), at=utc_now(), actor=request.actor
     )

@@ -18,6 +18,10 @@ from tonne.http.wire.common import NO_NUL
 from tonne.storage.audit import list_entries
 
 
+def _text(description: str) -> QueryParameter:
+    return QueryParameter(required=False, description=description, schema_extra=NO_NUL)
+
+
 @get(
     "/operator/audit",
     tags=["Operator"],
@@ -29,33 +33,11 @@ from tonne.storage.audit import list_entries
 async def list_audit_entries(
     request: ApiRequest,
     limit: Limit = None,
-    after: Annotated[
-        str | None,
-        QueryParameter(
-            required=False, description="The `next_cursor` of the page before.", schema_extra=NO_NUL
-        ),
-    ] = None,
-    object_id: Annotated[
-        str | None,
-        QueryParameter(
-            required=False, description="Changes of the object with this id.", schema_extra=NO_NUL
-        ),
-    ] = None,
-    object_type: Annotated[
-        str | None,
-        QueryParameter(
-            required=False,
-            description="Changes of objects of this type, such as `account`.",
-            schema_extra=NO_NUL,
-        ),
-    ] = None,
+    after: Annotated[str | None, _text("The `next_cursor` of the page before.")] = None,
+    object_id: Annotated[str | None, _text("Changes of the object with this id.")] = None,
+    object_type: Annotated[str | None, _text("Changes of objects of this type, such as `account`.")] = None,
     actor: Annotated[
-        str | None,
-        QueryParameter(
-            required=False,
-            description="Changes by these: a part of a key's id or of a user's name, or `service`.",
-            schema_extra=NO_NUL,
-        ),
+        str | None, _text("Changes by these: a part of a key's id or of a user's name, or `service`.")
     ] = None,
     since: Annotated[
         str | None,

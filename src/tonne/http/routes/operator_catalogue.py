@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from litestar import Response, get, patch, post, put
 from litestar.params import JSONBody
 
-from tonne.application.catalogue_entries import BundleEntry, PlannedPrice, PortfolioEntry, ProjectEntry
-from tonne.application.catalogue_plan import Planned, Wanted, Wishes, bundle_fields, selection_fields
+from tonne.application.catalogue_entries import BundleEntry, PortfolioEntry, ProjectEntry
+from tonne.application.catalogue_plan import Planned, Wanted, Wishes, selection_fields, with_price
 from tonne.application.change_catalogue import change_catalogue
 from tonne.application.identifiers import utc_now
 from tonne.application.images import IMAGE_BYTES_MAX, upload_image
-from tonne.application.import_rates import check_rate, import_rates
+from tonne.application.import_rates import import_rates
 from tonne.domain.catalogue import Bundle, Catalogue
-from tonne.domain.decimals import parse_decimal
-from tonne.domain.errors import CatalogueConflict, InsufficientScope, NotFound, ValidationFailed
+from tonne.domain.errors import CatalogueConflict, InsufficientScope, NotFound
 from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.guards import operators_only, refuse_test_keys
@@ -37,7 +36,6 @@ from tonne.http.wire.operator_catalogue import (
     changed_project,
     price_history,
 )
-from tonne.storage.catalogue import ExchangeRate
 
 TAGS = ["Operator: catalogue"]
 CREATE: dict[str, Any] = {
@@ -118,27 +116,16 @@ async def set_price(request: ApiRequest, data: JSONBody[SetPrice]) -> Response[C
     await request.services.snapshots.refresh()
     bundle_id = _find_bundle(request).bundle_id
 
-    def one_more(catalogue: Catalogue) -> Wishes:
-        return Wishes(bundles=[Wanted(_with_price(catalogue, bundle_id, data), bundle_id)])
-
+    one_more = partial(
+        with_price,
+        bundle_id=bundle_id,
+        currency=data.currency,
+        price=data.price,
+        valid_from=data.valid_from,
+        at=utc_now(),
+    )
     planned = await _change(request, one_more)
     return _changed_bundle(planned)
-
-
-def _with_price(catalogue: Catalogue, bundle_id: UUID, data: SetPrice) -> BundleEntry:
-    """What is to be said of a bundle for it to have one more price; its others stay."""
-    bundle = catalogue.bundles[bundle_id]
-    fields = bundle_fields(bundle, catalogue.projects, at=utc_now())
-    if data.valid_from is not None:
-        planned = [PlannedPrice(**known) for known in fields["planned_prices"]]
-        planned.append(PlannedPrice(valid_from=data.valid_from, currency=data.currency, price=data.price))
-        return BundleEntry(planned_prices=planned)
-    if data.currency == bundle.base_currency:
-        if data.price is None:
-            raise ValidationFailed.at("/price", "is required in the bundle's own currency")
-        return BundleEntry(price=data.price)
-    fixed = {code: price for code, price in fields["fixed_prices"].items() if code != data.currency}
-    return BundleEntry(fixed_prices=fixed | ({} if data.price is None else {data.currency: data.price}))
 
 
 @post("/operator/portfolios", operation_id="createPortfolio", summary="Create a portfolio", **CREATE)
@@ -188,24 +175,8 @@ async def put_default_selection(
 )
 async def set_exchange_rates(request: ApiRequest, data: JSONBody[SetRates]) -> Response[RatesBody]:
     """Store exchange rates, dated and with their source: all of them or none. Repeating it changes nothing."""
-    rates = []
-    for position, entry in enumerate(data.rates):
-        try:
-            rate = ExchangeRate(
-                entry.base_currency,
-                entry.quote_currency,
-                parse_decimal(entry.rate),
-                date.fromisoformat(entry.as_of),
-                entry.source,
-            )
-            check_rate(rate)
-        except ValueError as error:
-            raise ValidationFailed.at(f"/rates/{position}", str(error)) from None
-        rates.append(rate)
-    if len({(r.base_currency, r.quote_currency, r.as_of) for r in rates}) < len(rates):
-        raise ValidationFailed.at("/rates", "name a pair twice for one day")
     done = await import_rates(
-        request.services.pool, rates, replace=data.replace, at=utc_now(), actor=request.actor
+        request.services.pool, data.to_rates(), replace=data.replace, at=utc_now(), actor=request.actor
     )
     await request.services.snapshots.refresh()
     return answer(RatesBody(done.added, done.unchanged, done.replaced))

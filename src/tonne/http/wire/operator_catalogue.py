@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,10 +12,13 @@ from msgspec import Meta
 
 from tonne.application.catalogue_entries import ChoiceEntry, CurrencyText, PriceText
 from tonne.application.catalogue_plan import bundle_fields, portfolio_fields, project_fields
+from tonne.application.import_rates import check_rate
 from tonne.domain.catalogue import Bundle, Portfolio, Project
-from tonne.domain.decimals import plain
+from tonne.domain.decimals import parse_decimal, plain
+from tonne.domain.errors import ValidationFailed
 from tonne.domain.times import format_time
 from tonne.http.wire.common import Id, Time
+from tonne.storage.catalogue import ExchangeRate
 
 
 class Changed(msgspec.Struct, frozen=True):
@@ -70,6 +73,30 @@ class SetRates(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     rates: Annotated[list[RateEntry], Meta(min_length=1, max_length=500)]
     replace: Annotated[bool, Meta(description="Whether they replace those of the same pair and day.")] = False
+
+    def to_rates(self) -> list[ExchangeRate]:
+        """Read the rates.
+
+        Raises:
+            ValidationFailed: one can't be, or a pair is named twice for one day.
+        """
+        rates = []
+        for position, entry in enumerate(self.rates):
+            try:
+                rate = ExchangeRate(
+                    entry.base_currency,
+                    entry.quote_currency,
+                    parse_decimal(entry.rate),
+                    date.fromisoformat(entry.as_of),
+                    entry.source,
+                )
+                check_rate(rate)
+            except ValueError as error:
+                raise ValidationFailed.at(f"/rates/{position}", str(error)) from None
+            rates.append(rate)
+        if len({(r.base_currency, r.quote_currency, r.as_of) for r in rates}) < len(rates):
+            raise ValidationFailed.at("/rates", "name a pair twice for one day")
+        return rates
 
 
 class RatesBody(msgspec.Struct, frozen=True):
