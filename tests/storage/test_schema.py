@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 import threading
 
 import asyncpg
@@ -30,6 +32,20 @@ CATALOGUE = {
     "bundle_commitments",
     "service_secrets",
     "signing_certificates",
+}
+
+# SHA-256 of each migration: a database may have gone through it as it is.
+MIGRATIONS_THAT_ARE_OUT = {
+    "0001_orders.py": "4842756d86aca5742b5967b45740c3bdeb283c7ec1bb4ffa606fb9382075a59b",
+    "0002_account_version.py": "73f0ff2e933cb1057a7f04c4d0fb85665aec732b8446d4ced99e3b97fefa46ab",
+    "0003_paying_and_retiring.py": "0269a513e2af771cd3bf1fa207f45f3bedad3d04bfa22735a6c480edd55dafd4",
+    "0004_money_by_reference.py": "5e69e4a2b6d378e585e1d28241b94e5d79d4783b9d23ee3b0dde12131a178dd7",
+    "0005_audit_and_terms.py": "3efefbb6a982a1fcf7c51b0e67053c936518a0d19dc8aca0953d664854a96764",
+    "0006_catalogue_prices.py": "e29b01d08fc694a9b5a6557ff220c619733cd2e905540da5e11dced347e0ee1e",
+    "0007_inventory.py": "f2fd668e2041ad713408bc0b07ea0ed500146845b8cd4881bc523a3bc5455267",
+    "0008_accounts_and_keys.py": "2d23f3b8cca5d61719c8df3efc7a2f29c1a54e2394b06551003ccda20da2fb8f",
+    "0009_bulk_and_reports.py": "ef8a11e5ad88cff8cb37979442656ab40101f461f9006334a6d2f3087971670a",
+    "0010_order_keys.py": "9018ca838bf38c51b3736bbde25d111a39a102cb1e91e7769fd0bbce6b7cdee5",
 }
 
 KEYS = """
@@ -103,6 +119,28 @@ def test_every_tenant_table_has_an_organisation(run_sql):
 
 def test_the_newest_revision_is_the_one_alembic_would_go_to():
     assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == newest_revision()
+
+
+def edited_migrations(versions) -> list[str]:
+    """Migrations that are not what they were when they came out, or that are not in the table yet."""
+    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in versions.glob("[0-9]*.py")}
+    names = found.keys() | MIGRATIONS_THAT_ARE_OUT.keys()
+    return sorted(name for name in names if found.get(name) != MIGRATIONS_THAT_ARE_OUT.get(name))
+
+
+def test_no_migration_changes_once_it_is_out():
+    edited = edited_migrations(MIGRATIONS / "versions")
+    assert edited == [], "a migration that is out is never edited: add another one"
+
+
+def test_a_migration_that_is_edited_removed_or_not_listed_is_found(tmp_path):
+    versions = tmp_path / "versions"
+    shutil.copytree(MIGRATIONS / "versions", versions)
+    file = versions / "0009_bulk_and_reports.py"
+    file.write_text(file.read_text() + "\n")
+    (versions / "0002_account_version.py").unlink()
+    (versions / "9999_new.py").touch()
+    assert edited_migrations(versions) == ["0002_account_version.py", file.name, "9999_new.py"]
 
 
 def test_a_second_upgrade_changes_nothing(database_url):

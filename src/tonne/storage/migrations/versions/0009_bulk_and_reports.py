@@ -1,4 +1,4 @@
-"""Reading the audit log by time, and the key that an order was placed with."""
+"""Reading the audit log by time."""
 
 from alembic import op
 
@@ -9,7 +9,6 @@ depends_on = None
 
 SCHEMA = """
 CREATE INDEX audit_entries_at ON audit_entries (organisation_id, at, sequence);
-ALTER TABLE orders ADD COLUMN key_id uuid;
 """
 
 
