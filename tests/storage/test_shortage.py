@@ -13,7 +13,10 @@ import pytest
 from tests.paying import broken_rules, on_pool
 from tests.support import on_connection
 
+from tonne.application import fill_pools as filling
+from tonne.application import replace_retirements as replacing
 from tonne.application.cancel_order import cancel_order
+from tonne.application.change_lots import suspend_lot, withdraw_lot
 from tonne.application.fill_pools import fill_pools
 from tonne.application.identifiers import new_id, utc_now
 from tonne.application.load_demo import load_demo
@@ -21,13 +24,16 @@ from tonne.application.open_accounts import create_key
 from tonne.application.pay_orders import pay_orders
 from tonne.application.place_orders import Placed, PlaceOrder, Refused, place_orders
 from tonne.application.record_answers import record_answers
+from tonne.application.replace_retirements import replace_withdrawn
 from tonne.application.retire_pools import cover_pools, pool_paid_orders
 from tonne.domain.accounts import Caller, Mode, SandboxBehaviour
+from tonne.domain.audit import SERVICE
 from tonne.domain.errors import SpendingCapExceeded, StockInsufficient
 from tonne.domain.mass import Mass, MassUnit
 from tonne.domain.purchase import ByBundleMasses, Purchase
 from tonne.domain.retirement import Confirmed, Rejected
 from tonne.domain.terms import NO_TERMS, Restrictions, Terms
+from tonne.domain.withdrawal import WithdrawalKind
 from tonne.storage.accounts import load_directory
 from tonne.storage.catalogue import count_change, load_catalogue
 from tonne.storage.commitments import track_commitments
@@ -254,6 +260,139 @@ def test_the_operators_own_does_not_take_what_is_promised_to_others(open_shop):
     on_pool(shop.url, lambda pool: pool_paid_orders(pool, account.organisation_id, at=utc_now()))
     with pytest.raises(StockInsufficient):
         on_pool(shop.url, lambda pool: fill_pools(pool, account, at=utc_now()))
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Carry something out on a connection of its own after a module has read the catalogue; wait until it waits or is done.
+
+    Returns a function that returns what came of both; the module must get by with one try.
+    """
+
+    async def stops(pool, task):
+        waiting = (
+            "SELECT EXISTS (SELECT FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock')"
+        )
+        for _ in range(1000):
+            if task.done() or await pool.fetchval(waiting):
+                return
+            await asyncio.sleep(0.01)
+        pytest.fail("it neither waits nor is it done")
+
+    def meanwhile(shop, module, work, other):
+        real = module.load_catalogue
+        others = []
+
+        async def both(pool):
+            async def load(connection, **rest):
+                catalogue = await real(connection, **rest)
+                others.append(asyncio.create_task(asyncio.to_thread(other)))
+                await stops(pool, others[-1])
+                return catalogue
+
+            monkeypatch.setattr(module, "load_catalogue", load)
+            done = await work(pool)
+            [one] = others
+            return done, await one
+
+        return on_pool(shop.url, both)
+
+    return meanwhile
+
+
+def withdrawn(shop, position):
+    """Three tonnes that were retired are withdrawn; six are in stock."""
+    organisation_id = shop.keys[position].account.organisation_id
+    assert shop.order(3 * TONNE, position=position) == [True]
+
+    async def retire_and_withdraw(pool):
+        await pool_paid_orders(pool, organisation_id, at=utc_now())
+        await cover_pools(pool, organisation_id, at=utc_now())
+        rows = await pool.fetch("SELECT retirement_id FROM retirements")
+        said = {row["retirement_id"]: Confirmed("REF", date(2026, 1, 1)) for row in rows}
+        await record_answers(pool, organisation_id, said, at=utc_now())
+        await withdraw(pool, shop, 1, 3)
+
+    on_pool(shop.url, retire_and_withdraw)
+
+
+async def withdraw(pool, shop, first, last):
+    [lot] = await pool.fetch("SELECT lot_id FROM lots WHERE mode = 'live'")
+    await withdraw_lot(
+        pool,
+        lot["lot_id"],
+        WithdrawalKind.REVERSED,
+        "Burnt.",
+        serials=(first, last),
+        at=utc_now(),
+        actor=SERVICE,
+    )
+
+
+def test_a_bundle_that_begins_to_refuse_shortages_does_not_sell_what_is_about_to_stand_in(
+    open_shop, meanwhile
+):
+    shop = open_shop(9)
+    shop.on_shortage("accept")
+    position = live(shop)
+    withdrawn(shop, position)
+
+    def switch_and_sell():
+        shop.on_shortage("reject")
+        return shop.order(3 * TONNE + 1, 3 * TONNE, position=position)
+
+    replaced, sold = meanwhile(
+        shop, replacing, lambda pool: replace_withdrawn(pool, at=utc_now(), actor=SERVICE), switch_and_sell
+    )
+    assert [each.planned_tonnes for each in replaced] == [3]
+    assert sold == [False, True]
+
+
+def test_a_bundle_that_begins_to_refuse_shortages_does_not_sell_what_is_about_to_fill_pools(
+    open_shop, meanwhile
+):
+    shop = open_shop(1)
+    shop.on_shortage("accept")
+    position = live(shop)
+    account = shop.keys[position].account
+    other = next(n for n, key in enumerate(shop.keys) if key.account.mode is Mode.LIVE and n != position)
+    assert shop.order(400_000, position=position) == [True]
+    on_pool(shop.url, lambda pool: pool_paid_orders(pool, account.organisation_id, at=utc_now()))
+
+    def switch_and_sell():
+        shop.on_shortage("reject")
+        return shop.order(1, position=other)
+
+    filled, sold = meanwhile(
+        shop, filling, lambda pool: fill_pools(pool, account, at=utc_now()), switch_and_sell
+    )
+    assert [rest.waiting_grams for rest in filled] == [400_000]
+    assert sold == [False]
+
+
+@pytest.mark.parametrize("change", ["suspend", "withdraw"])
+def test_what_becomes_of_a_lot_waits_for_replacements_and_none_is_tried_again(open_shop, meanwhile, change):
+    shop = open_shop(9)
+    withdrawn(shop, live(shop))
+    [lot] = shop.sql("SELECT lot_id FROM lots WHERE mode = 'live'")
+
+    async def happens(pool):
+        if change == "suspend":
+            await suspend_lot(pool, lot["lot_id"], "Why?", at=utc_now(), actor=SERVICE)
+        else:
+            await withdraw(pool, shop, 9, 9)
+
+    def other():
+        on_pool(shop.url, happens)
+
+    replaced, _ = meanwhile(
+        shop, replacing, lambda pool: replace_withdrawn(pool, at=utc_now(), actor=SERVICE), other
+    )
+    assert [each.planned_tonnes for each in replaced] == [3]
+    [now] = shop.sql("SELECT available_tonnes, suspended_at FROM lots WHERE mode = 'live'")
+    assert now["available_tonnes"] == (3 if change == "suspend" else 2)
+    assert (now["suspended_at"] is not None) == (change == "suspend")
 
 
 def test_restrictions_narrow_what_is_in_stock(open_shop):

@@ -52,10 +52,10 @@ async def suspend_lot(pool: Pool, lot_id: UUID, reason: str | None, *, at: datet
         _check_reason(reason)
     async with pool.acquire(timeout=30) as connection, connection.transaction():
         await refuse_disabled_key(connection, actor)
+        await count_change(connection)
         lot = await _find(connection, lot_id)
         changed = await set_suspended_for(connection, lot_id, reason, at=at)
         if changed:
-            await count_change(connection)
             action = "suspend" if reason is not None else "release"
             before, after = {"suspended_for": lot.suspended_for}, {"suspended_for": reason}
             await record_changes(connection, actor, [Change("lot", lot_id, action, before, after)], at=at)
@@ -127,6 +127,7 @@ async def _withdraw(
     actor: Actor,
 ) -> Withdrawal:
     await refuse_disabled_key(connection, actor)
+    await count_change(connection)
     lot = await _find(connection, lot_id)
     first, last = serials or (lot.serial_first, lot.serial_last)
     if not lot.serial_first <= first <= last <= lot.serial_last:
@@ -141,7 +142,6 @@ async def _withdraw(
     for organisation_id in sorted({each.organisation_id for each in affected}):
         held = [each.retirement_id for each in affected if each.organisation_id == organisation_id]
         await supersede_certificates(connection, organisation_id, held, at=at)
-    await count_change(connection)
     after = {
         "serial_first": first,
         "serial_last": last,

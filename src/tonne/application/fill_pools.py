@@ -13,7 +13,7 @@ from tonne.domain.audit import SERVICE, Actor, Change
 from tonne.domain.commitments import Demand
 from tonne.domain.retirement import grams_to_fill
 from tonne.storage.audit import record_changes
-from tonne.storage.catalogue import load_catalogue
+from tonne.storage.catalogue import hold_catalogue, load_catalogue
 from tonne.storage.commitments import commit_pools, load_commitments, lock_commitments
 from tonne.storage.database import Connection, Pool
 from tonne.storage.pools import PoolRest, claim_organisation, fill_rests, find_rests
@@ -69,6 +69,7 @@ async def fill_order(pool: Pool, organisation_id: UUID, order_id: UUID, *, at: d
 async def _promise(
     connection: Connection, organisation_id: UUID, rests: Sequence[PoolRest], *, at: datetime
 ) -> None:
+    await hold_catalogue(connection)
     catalogue = await load_catalogue(connection, on=at.date())
     # As whoever orders does: bundles that share projects wait for each other.
     tracked = await lock_commitments(connection, catalogue.tracked_bundles())

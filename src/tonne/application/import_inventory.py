@@ -219,7 +219,10 @@ async def _import_chunk(
             done.added += len(new)
             return
         lots = [_new_lot(lot_id, row.read, projects) for lot_id, row in new.items()]
-        stored = await insert_new_lots(connection, lots, at=at) if lots else set()
+        if not lots:
+            return
+        await count_change(connection)
+        stored = await insert_new_lots(connection, lots, at=at)
         done.problems += [
             _refused(row, "serial_overlap", "its serial numbers were stored by another import just now")
             for lot_id, row in new.items()
@@ -274,7 +277,6 @@ async def _after_import(
                 reason="As its source says.",
                 at=at,
             )
-    await count_change(connection)
     tonnes = sum(new[lot.lot_id].read.block.tonnes for lot in stored)
     facts = {"lots": len(stored), "file_sha256": sha256.hex(), "tonnes": tonnes}
     await record_changes(connection, actor, [Change("inventory", "lots", "import", None, facts)], at=at)

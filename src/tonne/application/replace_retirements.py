@@ -17,7 +17,7 @@ from tonne.domain.catalogue import Catalogue
 from tonne.domain.retirement import RetirementPolicy, Take, plan_takes
 from tonne.storage.accounts import list_organisation_ids
 from tonne.storage.audit import record_changes
-from tonne.storage.catalogue import load_catalogue
+from tonne.storage.catalogue import hold_catalogue, load_catalogue
 from tonne.storage.changes import announce_change
 from tonne.storage.commitments import load_commitments, lock_commitments
 from tonne.storage.database import Connection, Pool
@@ -82,6 +82,8 @@ async def _replace_some(
         )
         if not short:
             return []
+        # Which bundles refuse shortages stays as it is read here: what is taken beside them is checked.
+        await hold_catalogue(connection)
         catalogue = await load_catalogue(connection, on=at.date())
         # Whoever promises credits waits: what is free stays free until it is taken.
         await lock_commitments(connection, catalogue.tracked_bundles())

@@ -132,10 +132,18 @@ async def _load_portfolios(connection: Connection) -> dict[UUID, Portfolio]:
 async def count_change(connection: Connection) -> None:
     """Say, in the transaction of a change, that orders are to be decided with the catalogue as it is from now on.
 
-    Changes queue here: one at a time.
+    Changes queue here, one at a time: call it before anything else is locked.
     """
     await connection.execute("UPDATE catalogue_state SET version = version + 1")
     await announce_change(connection)
+
+
+async def hold_catalogue(connection: Connection) -> None:
+    """Keep the catalogue as it is until this transaction ends: whoever changes it waits.
+
+    Call it before what is promised of bundles is locked, or any lot or order; an organisation's claim comes before it.
+    """
+    await connection.execute("SELECT FROM catalogue_state FOR SHARE")
 
 
 async def insert_projects(connection: Connection, projects: Sequence[Project], *, at: datetime) -> None:
