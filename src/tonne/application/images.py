@@ -73,8 +73,10 @@ def clean_image(data: bytes) -> tuple[StoredImage, bytes]:
             picture = ImageOps.exif_transpose(found)
     except UnidentifiedImageError:
         raise UnsupportedMediaType("Send a picture as PNG, JPEG or WebP.") from None
+    except Image.DecompressionBombError:
+        raise ValidationFailed.at("", f"a picture has at most {PIXELS_MAX} pixels") from None
     # A damaged picture may break the decoder anywhere, and in any way.
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
         raise ValidationFailed.at("", f"the picture is damaged: {error}") from None
     assert kind is not None
     written = io.BytesIO()
@@ -118,6 +120,8 @@ def _clean_drawing(data: bytes) -> tuple[StoredImage, bytes]:
         raise UnsupportedMediaType("Send a logo as PNG, JPEG or SVG.")
     if _REFERS_ELSEWHERE.search(clean):
         raise ValidationFailed.at("", "the drawing refers to other files: put what it needs into it")
+    # Once more as it is drawn: cleaning may read what was unclear another way.
+    check_drawing(clean)
     return StoredImage(hashlib.sha256(clean).digest(), "image/svg+xml"), clean
 
 
