@@ -12,6 +12,7 @@ import pytest
 from tests.certificates.facts import squeezed, text_of
 from tests.paying import on_pool
 
+from tonne.application import replace_retirements
 from tonne.application.identifiers import utc_now
 from tonne.application.import_inventory import Purchase, import_lots
 from tonne.application.inventory_files import LotFormat, read_lots
@@ -442,6 +443,115 @@ def test_what_stands_in_and_is_rejected_is_missing_again(tonne, retired, service
     row = rows[retired["retirement_id"]]
     # What stood in is void, and what stands in for that is not retired yet.
     assert (row["withdrawn_tonnes"], row["replaced_tonnes"]) == ("2", "0")
+
+
+@pytest.fixture
+def retired_twice(tonne, retired, service):
+    """As `retired`, and two more tonnes for another order; the ids of both retirements."""
+    with service.client("USD", Mode.LIVE) as client:
+        masses = [{"bundle_id": retired["bundle_id"], "mass": {"amount": "2", "unit": "t"}}]
+        order = client.post("/orders/by-mass", json={"bundle_masses": masses}).json()
+    tonne("orders", "pay", order["id"])
+    tonne("retire")
+    second = _stand_in(tonne, retired)["retirement_id"]
+    _confirm(tonne, second, "FICTION-R4")
+    return retired | {"retirement_ids": [retired["retirement_id"], second]}
+
+
+@pytest.fixture
+def one_at_a_time(monkeypatch):
+    monkeypatch.setattr(replace_retirements, "RETIREMENTS_AT_ONCE", 1)
+
+
+@pytest.fixture
+def second_fails(run_sql, retired_twice):
+    """The database lets nothing stand in for the second retirement: whoever tries always meets another."""
+    run_sql(
+        "CREATE FUNCTION meet() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'met another' USING ERRCODE = 'deadlock_detected'; END $$"
+    )
+    second = UUID(retired_twice["retirement_ids"][1])
+    run_sql(
+        f"CREATE TRIGGER meet BEFORE INSERT ON retirements FOR EACH ROW WHEN (NEW.replaces_id = '{second}') "
+        "EXECUTE FUNCTION meet()"
+    )
+    yield
+    run_sql("DROP FUNCTION meet CASCADE")
+
+
+def _reverse_of_both(retired_twice):
+    serials = ("--serials", "4-5", "--reason", "The forest burnt.")
+    return ("lots", "reverse", retired_twice["lot_id"], *serials)
+
+
+def _replaced(replaced):
+    return [(each["retirement_id"], each["planned_tonnes"]) for each in replaced]
+
+
+def test_replacements_go_on_page_by_page(tonne, retired_twice, one_at_a_time):
+    tonne(*_reverse_of_both(retired_twice))
+    arguments = ("retirements", "replace", "--lot", retired_twice["lot_id"], "--json")
+    first, second = retired_twice["retirement_ids"]
+    assert _replaced(json.loads(tonne(*arguments).stdout)) == [(first, 1), (second, 1)]
+    assert json.loads(tonne(*arguments).stdout) == []
+
+
+def test_what_is_done_is_told_before_a_replacement_fails(tonne, retired_twice, one_at_a_time, second_fails):
+    first, second = retired_twice["retirement_ids"]
+    failed = tonne(*_reverse_of_both(retired_twice), "--replace", "--json", status=1)
+    told = json.loads(failed.stdout)
+    assert {each["retirement_id"] for each in told["affected"]} == {first, second}
+    assert _replaced(told["replaced"]) == [(first, 1)]
+    assert "Repeat it in a moment" in failed.stderr
+    _reject_stand_in(tonne, retired_twice)
+    arguments = ("retirements", "replace", "--lot", retired_twice["lot_id"])
+    failed = tonne(*arguments, "--json", status=1)
+    assert _replaced(json.loads(failed.stdout)) == [(first, 1)]
+    assert "Repeat it in a moment" in failed.stderr
+    _reject_stand_in(tonne, retired_twice)
+    failed = tonne(*arguments, status=1)
+    assert first in failed.stdout
+    assert "Repeat it in a moment" in failed.stderr
+    failed = tonne(*arguments, status=1)
+    assert failed.stdout == ""
+
+
+def test_a_withdrawal_is_told_before_its_replacement_fails(tonne, retired_twice, second_fails):
+    failed = tonne(*_reverse_of_both(retired_twice), "--replace", status=1)
+    assert "Serial numbers 4 to 5 are reversed" in failed.stdout
+    assert all(each in failed.stdout for each in retired_twice["retirement_ids"])
+    assert "being replaced" not in failed.stdout
+    assert "Repeat it in a moment" in failed.stderr
+
+
+def _reject_stand_in(tonne, retired):
+    stand_in = _stand_in(tonne, retired)["retirement_id"]
+    tonne("retirements", "reject", stand_in, "--reason", "Frozen.", "--credits-are-good")
+
+
+def test_two_who_replace_at_once_replace_each_tonne_once(
+    tonne, retired_twice, one_at_a_time, service, run_sql
+):
+    tonne(*_reverse_of_both(retired_twice))
+    lot_id = UUID(retired_twice["lot_id"])
+
+    async def both(pool):
+        return await asyncio.gather(
+            *(
+                replace_retirements.replace_withdrawn(pool, lot_id=lot_id, at=utc_now(), actor=SERVICE)
+                for _ in range(2)
+            )
+        )
+
+    done = [each for run in on_pool(service.database_url, both) for each in run]
+    assert sorted(str(each.retirement_id) for each in done if each.planned_tonnes) == sorted(
+        retired_twice["retirement_ids"]
+    )
+    rows = run_sql(
+        "SELECT sum(tonnes) AS tonnes FROM retirements WHERE replaces_id IS NOT NULL AND lot_id = $1", lot_id
+    )
+    assert rows[0]["tonnes"] == 2
+    assert stock(tonne, retired_twice["name"])[0]["available_tonnes"] == 2
 
 
 def test_what_is_promised_to_others_does_not_stand_in(tonne, retired, service, tmp_path):

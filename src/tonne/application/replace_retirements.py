@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -45,16 +45,21 @@ class Replaced:
 
 
 async def replace_withdrawn(
-    pool: Pool, *, lot_id: UUID | None = None, at: datetime, actor: Actor
+    pool: Pool,
+    *,
+    lot_id: UUID | None = None,
+    progressed: Callable[[Sequence[Replaced]], None] = lambda _: None,
+    at: datetime,
+    actor: Actor,
 ) -> list[Replaced]:
     """Take credits in stock for withdrawn ones that are retired, of one lot or of all; each is pending like any other.
 
     Where stock does not cover it, or it is promised to others, some stay missing: call it again. A hundred retirements
-    are decided together; those are complete whatever happens to later ones.
+    are decided together; those are complete whatever happens to later ones, and `progressed` is told of them first.
 
     Raises:
         Unauthorised: the actor's key was disabled since.
-        LotChanged: others took from the same lots all the time.
+        ServiceUnavailable: others took from the same lots all the time.
     """
     async with pool.acquire(timeout=30) as connection:
         organisation_ids = await list_organisation_ids(connection)
@@ -64,6 +69,7 @@ async def replace_withdrawn(
         while True:
             work = partial(_replace_some, pool, organisation_id, lot_id, after=last, at=at, actor=actor)
             together = await carried_out(work)
+            progressed(together)
             done += together
             if len(together) < RETIREMENTS_AT_ONCE:
                 break

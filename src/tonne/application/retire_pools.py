@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
 
-from tonne.application.contention import CONTENTION, carried_out
+from tonne.application.contention import carried_out
 from tonne.application.identifiers import new_id
 from tonne.application.record_answers import record_answers
 from tonne.application.registries import Registry
 from tonne.domain.accounts import Mode
+from tonne.domain.errors import ServiceUnavailable
 from tonne.domain.events import EventType
 from tonne.domain.mass import GRAMS_PER_TONNE
 from tonne.domain.retirement import Cover, Gap, LotStock, RetirementPolicy, cover_gaps, plan_takes, without
@@ -141,7 +142,7 @@ async def _cover_bundle(
 
     try:
         return await carried_out(work)
-    except CONTENTION:
+    except ServiceUnavailable:
         # Another organisation takes from the same lots all the time: the next round comes soon.
         return 0
 

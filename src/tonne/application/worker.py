@@ -12,6 +12,7 @@ import structlog
 
 from tonne.application.registries import Registry, SimulatedRegistry
 from tonne.application.retire_pools import cover_pools, file_retirements, pool_paid_orders
+from tonne.domain.errors import ServiceUnavailable
 from tonne.storage.database import TRANSIENT, Pool
 from tonne.storage.retirements import organisations_with_work
 
@@ -38,7 +39,7 @@ async def retire_all(
     for organisation_id in organisations:
         try:
             done += await _retire_for(pool, organisation_id, now, chosen, wait=wait)
-        except TRANSIENT as error:
+        except (*TRANSIENT, ServiceUnavailable) as error:
             # The others go on; what was left undone here is found again.
             log.warning("work_interrupted", organisation_id=str(organisation_id), error=repr(error))
         except Exception:

@@ -11,9 +11,9 @@ import click
 
 from tonne.application.change_lots import Withdrawal, suspend_lot, withdraw_lot
 from tonne.application.identifiers import utc_now
-from tonne.application.replace_retirements import Replaced, replace_withdrawn
+from tonne.application.replace_retirements import Replaced
 from tonne.cli.inventory_imports import import_lot_file, import_project_file, import_retirement_file
-from tonne.cli.replacements import show_replaced
+from tonne.cli.replacements import replace_credits, show_replaced
 from tonne.cli.session import (
     actor,
     console,
@@ -180,23 +180,24 @@ def _withdraw(
     if not as_json:
         _show_withdrawal(done, kind, dry_run=dry_run)
     replaced: list[Replaced] = []
-    if replace and not dry_run:
-        replaced = with_pool(
-            settings, lambda pool: replace_withdrawn(pool, lot_id=lot_id, at=utc_now(), actor=actor())
-        )
-    if as_json:
-        facts = {
-            "replaced": replaced,
-            "lot_id": lot_id,
-            "dry_run": dry_run,
-            "serial_first": done.serial_first,
-            "serial_last": done.serial_last,
-            "tonnes_in_stock": done.stock_tonnes,
-            "affected": done.affected,
-        }
-        print_json(facts)
-    elif replaced:
-        show_replaced(replaced)
+    try:
+        if replace and not dry_run:
+            replace_credits(settings, lot_id, replaced)
+    finally:
+        # What is done is told, whatever came after it.
+        if as_json:
+            facts = {
+                "replaced": replaced,
+                "lot_id": lot_id,
+                "dry_run": dry_run,
+                "serial_first": done.serial_first,
+                "serial_last": done.serial_last,
+                "tonnes_in_stock": done.stock_tonnes,
+                "affected": done.affected,
+            }
+            print_json(facts)
+        else:
+            show_replaced(replaced)
 
 
 def _show_withdrawal(done: Withdrawal, kind: WithdrawalKind, *, dry_run: bool) -> None:

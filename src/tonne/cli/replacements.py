@@ -20,6 +20,7 @@ from tonne.cli.session import (
     settings_with,
     with_pool,
 )
+from tonne.settings import Settings
 
 
 @click.command(name="replace")
@@ -37,20 +38,33 @@ def replace_retirements(
     newest certificates say what was withdrawn, and what stands in for it. What stock does not cover stays missing: run it
     again.
     """
-    replaced = with_pool(
-        settings_with(data_dir=data_dir, database_url=database_url),
-        lambda pool: replace_withdrawn(pool, lot_id=lot_id, at=utc_now(), actor=actor()),
-    )
-    if as_json:
-        print_json(replaced)
-    elif not replaced:
+    replaced: list[Replaced] = []
+    try:
+        replace_credits(settings_with(data_dir=data_dir, database_url=database_url), lot_id, replaced)
+    finally:
+        # What is done is told, whatever came after it.
+        if as_json:
+            print_json(replaced)
+        else:
+            show_replaced(replaced)
+    if not (replaced or as_json):
         console.print("Nothing is missing.")
-    else:
-        show_replaced(replaced)
+
+
+def replace_credits(settings: Settings, lot_id: UUID | None, replaced: list[Replaced]) -> None:
+    """Replace withdrawn credits, of one lot or of all; `replaced` has what is done, even where the rest fails."""
+    with_pool(
+        settings,
+        lambda pool: replace_withdrawn(
+            pool, lot_id=lot_id, progressed=replaced.extend, at=utc_now(), actor=actor()
+        ),
+    )
 
 
 def show_replaced(replaced: Sequence[Replaced]) -> None:
-    """Show what stands in for what."""
+    """Show what stands in for what, if anything."""
+    if not replaced:
+        return
     print_table(
         ["retirement", "beneficiary", "missing (t)", "being replaced (t)"],
         [
