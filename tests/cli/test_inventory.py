@@ -567,6 +567,19 @@ def test_what_is_promised_to_others_does_not_stand_in(tonne, retired, service, t
     assert (replaced["missing_tonnes"], replaced["planned_tonnes"]) == (3, 1)
 
 
+def test_what_stands_in_for_one_retirement_is_not_free_for_the_next(tonne, retired_twice, service, tmp_path):
+    file = tmp_path / "c.yaml"
+    file.write_text(f"bundles: [{{identifier: {retired_twice['name']}, on_shortage: reject}}]")
+    tonne("catalogue", "apply", str(file), "--yes")
+    with service.client("USD", Mode.LIVE) as client:
+        masses = [{"bundle_id": retired_twice["bundle_id"], "mass": {"amount": "2.5", "unit": "t"}}]
+        client.post("/orders/by-mass", json={"bundle_masses": masses}).raise_for_status()
+    # Four are in stock, and two and a half promised.
+    replaced = json.loads(tonne(*_reverse_of_both(retired_twice), "--replace", "--json").stdout)["replaced"]
+    first, second = retired_twice["retirement_ids"]
+    assert _replaced(replaced) == [(first, 1), (second, 0)]
+
+
 def test_withdrawn_numbers_in_stock_are_found(tonne, sold, run_sql):
     place = (UUID(sold["project_id"]), UUID(sold["lot_id"]))
     run_sql(

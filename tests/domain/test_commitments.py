@@ -53,6 +53,15 @@ def test_what_is_free_is_what_nobody_was_promised_in_whole_tonnes():
     assert full.free_tonnes((B, UNRESTRICTED), 1) == 0
 
 
+def test_what_was_taken_beside_promises_is_not_free_any_more():
+    t = 10**6
+    shared = commitments({A: [P, Q], B: [Q]}, {P: 5 * t, Q: 5 * t}, [A], {A: 3 * t, B: t})
+    assert shared.free_tonnes((A, UNRESTRICTED), 10) == 6
+    left = shared.without({(Q, 2020): 2 * t, (R, 2020): t})
+    assert left.free_tonnes((A, UNRESTRICTED), 10) == 4
+    assert shared.free_tonnes((A, UNRESTRICTED), 10) == 6
+
+
 def test_a_promise_is_not_undone_by_a_new_one_of_a_neighbour():
     shared = commitments({A: [P, Q], B: [Q]}, {P: 5, Q: 5}, [A, B], {B: 5})
     assert shared.shortage({(A, UNRESTRICTED): 1}) == B

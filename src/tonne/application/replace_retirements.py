@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -14,6 +15,8 @@ from tonne.application.identifiers import new_id
 from tonne.domain.accounts import Mode
 from tonne.domain.audit import Actor, Change
 from tonne.domain.catalogue import Catalogue
+from tonne.domain.commitments import Commitments, Demand, Supply
+from tonne.domain.mass import GRAMS_PER_TONNE
 from tonne.domain.retirement import RetirementPolicy, Take, plan_takes
 from tonne.storage.accounts import list_organisation_ids
 from tonne.storage.audit import record_changes
@@ -93,11 +96,14 @@ async def _replace_some(
         catalogue = await load_catalogue(connection, on=at.date())
         # Whoever promises credits waits: what is free stays free until it is taken.
         await lock_commitments(connection, catalogue.tracked_bundles())
+        commitments = await load_commitments(connection, catalogue, wanted=_tracked(short, catalogue))
         policies = await load_policies(connection, [each.bundle_id for each in short])
         done: list[Replaced] = []
         planned: list[NewRetirement] = []
         for each in short:
-            takes = await _take(connection, each, policies[each.bundle_id], catalogue)
+            takes = await _take(connection, each, policies[each.bundle_id], commitments)
+            if each.mode is Mode.LIVE:
+                commitments = commitments.without(_grams(takes))
             planned += [_stand_in(organisation_id, each, take, at) for take in takes]
             tonnes = sum(take.tonnes for take in takes)
             done.append(Replaced(each.retirement_id, each.beneficiary, each.missing_tonnes, tonnes))
@@ -115,15 +121,26 @@ async def _replace_some(
         return done
 
 
+def _tracked(short: Sequence[Shortfall], catalogue: Catalogue) -> set[Demand]:
+    """What live retirements are short of that others may have been promised."""
+    tracked = catalogue.tracked_bundles()
+    return {each.demand for each in short if each.mode is Mode.LIVE and each.bundle_id in tracked}
+
+
+def _grams(takes: Sequence[Take]) -> Mapping[Supply, int]:
+    taken: dict[Supply, int] = defaultdict(int)
+    for take in takes:
+        taken[take.lot.project_id, take.lot.vintage_year] += take.tonnes * GRAMS_PER_TONNE
+    return taken
+
+
 async def _take(
-    connection: Connection, short: Shortfall, policy: RetirementPolicy, catalogue: Catalogue
+    connection: Connection, short: Shortfall, policy: RetirementPolicy, commitments: Commitments
 ) -> Sequence[Take]:
     """Take what there is, one retirement after the other, so that the next one's stock is read after these takes."""
     tonnes = short.missing_tonnes
-    if short.mode is Mode.LIVE and short.bundle_id in catalogue.tracked_bundles():
-        demand = (short.bundle_id, short.restrictions)
-        commitments = await load_commitments(connection, catalogue, wanted=[demand])
-        tonnes = commitments.free_tonnes(demand, tonnes)
+    if short.mode is Mode.LIVE and short.demand in commitments.reach:
+        tonnes = commitments.free_tonnes(short.demand, tonnes)
     if not tonnes:
         return []
     stock = await load_stock(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from tonne.domain.mass import GRAMS_PER_TONNE
@@ -56,6 +56,11 @@ class Commitments:
             True,
             key=lambda some: self.shortage({demand: some * GRAMS_PER_TONNE}) is not None,
         )
+
+    def without(self, taken: Mapping[Supply, int]) -> Commitments:
+        """As after grams were taken from supplies for what was promised nothing."""
+        left = {supply: grams - taken.get(supply, 0) for supply, grams in self.in_stock.items()}
+        return replace(self, in_stock=left)
 
     def _covered(self, demand: Demand, committed: Mapping[Demand, int]) -> bool:
         reach = self.reach[demand]

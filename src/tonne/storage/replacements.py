@@ -1,6 +1,7 @@
 """Retirements that stand in for others whose credits were withdrawn, and what became of an order's credits.
 
-Whoever writes here holds the organisation's claim (`tonne.storage.pools.claim_organisation`).
+Whoever has credits stand in for others holds the organisation's claim (`tonne.storage.pools.claim_organisation`).
+Certificates are superseded with it or without: the orders they are about are locked.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 
 from tonne.domain.accounts import Mode
 from tonne.domain.certificate import Aftermath, Replacement, Withdrawn
+from tonne.domain.commitments import Demand
 from tonne.domain.retirement import RetirementState, format_serial
 from tonne.domain.terms import Restrictions
 from tonne.domain.withdrawal import WithdrawalKind
@@ -81,6 +83,10 @@ class Shortfall:
     @property
     def restrictions(self) -> Restrictions:
         return read_restrictions(self.terms.get("restrictions", {}))
+
+    @property
+    def demand(self) -> Demand:
+        return self.bundle_id, self.restrictions
 
 
 async def find_shortfalls(
