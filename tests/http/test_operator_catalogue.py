@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -14,8 +15,10 @@ from tests.support import on_connection, serving
 
 from tonne.application.identifiers import utc_now
 from tonne.domain.accounts import Mode, Scope
+from tonne.domain.times import format_time
 from tonne.settings import Settings
 from tonne.storage.audit import list_entries
+from tonne.storage.catalogue import count_change
 
 PROJECT = {
     "name": "Example Forest of Ötztal",
@@ -213,6 +216,37 @@ def test_a_fixed_price_counts_in_its_currency_until_it_ends(operator, service):
         operator.patch(f"/operator/bundles/{bundle['id']}", json={"price": "10"}).raise_for_status()
         operator.post(url, json={"currency": "EUR", "price": None}).raise_for_status()
         assert quoted(euros, bundle["id"]) == converted
+
+
+@pytest.mark.parametrize("way", ["prices", "patch"])
+def test_a_price_that_waited_for_another_change_begins_after_it(operator, service, way):
+    bundle = create_bundle(operator)
+    url = f"/operator/bundles/{bundle['id']}"
+
+    def send():
+        if way == "patch":
+            return operator.patch(url, json={"price": "11"})
+        return operator.post(f"{url}/prices", json={"currency": "USD", "price": "11"})
+
+    async def change_meanwhile(connection):
+        transaction = connection.transaction()
+        await transaction.start()
+        await count_change(connection)
+        sent = asyncio.create_task(asyncio.to_thread(send))
+        waiting = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = 'transactionid')"
+        for _ in range(1000):
+            await asyncio.sleep(0.01)
+            if await connection.fetchval(waiting):
+                break
+        changed_at = utc_now()
+        await transaction.commit()
+        return changed_at, await sent
+
+    changed_at, answer = on_connection(service.database_url, change_meanwhile)
+    assert answer.raise_for_status().json()["fields"]["price"] == "11"
+    history = operator.get(f"{url}/prices").json()
+    # To the millisecond, as times are shown.
+    assert history[-1]["valid_from"] >= format_time(changed_at)
 
 
 def test_prices_set_at_once_all_stand(operator):

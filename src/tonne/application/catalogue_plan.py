@@ -103,12 +103,12 @@ def project_fields(project: Project) -> dict[str, Any]:
 
 def with_price(
     catalogue: Catalogue,
+    at: datetime,
     *,
     bundle_id: UUID,
     currency: str,
     price: str | None,
     valid_from: str | None,
-    at: datetime,
 ) -> Wishes:
     """What is to be said of a bundle for it to have one more price, from now or from a time on; its others stay.
 

@@ -49,15 +49,16 @@ _WHAT_IS_TAKEN = {
 
 async def change_catalogue(
     pool: Pool,
-    wishes: Wishes | Callable[[Catalogue], Wishes],
+    wishes: Wishes | Callable[[Catalogue, datetime], Wishes],
     *,
-    at: datetime,
+    now: Callable[[], datetime],
     actor: Actor,
     dry_run: bool = False,
 ) -> Planned:
     """Change the catalogue as wished, all of it or nothing; the next order anywhere is decided with it.
 
-    Wishes that depend on the catalogue as it is, such as one more price, are made from it while nobody else changes it.
+    Wishes that depend on the catalogue as it is, such as one more price, are made from it and the time while nobody else
+    changes it. `now` is asked then, not before: what was waited for is over, and a price that begins now begins after it.
 
     Raises:
         ValidationFailed: something can't be; every violation is named.
@@ -68,7 +69,7 @@ async def change_catalogue(
         transaction = connection.transaction()
         await transaction.start()
         try:
-            planned = await _change(connection, wishes, at=at, actor=actor)
+            planned = await _change(connection, wishes, now=now, actor=actor)
         except asyncpg.UniqueViolationError as error:
             await transaction.rollback()
             raise CatalogueConflict(_WHAT_IS_TAKEN.get(error.constraint_name or "")) from None
@@ -80,7 +81,7 @@ async def change_catalogue(
 
 
 async def change_from_file(
-    pool: Pool, file: CatalogueFile, *, at: datetime, actor: Actor, dry_run: bool = False
+    pool: Pool, file: CatalogueFile, *, now: Callable[[], datetime], actor: Actor, dry_run: bool = False
 ) -> Planned:
     """Change the catalogue to what a file says of it; objects are known by slug and identifier.
 
@@ -88,7 +89,7 @@ async def change_from_file(
         TonneError: as `change_catalogue`.
     """
     async with pool.acquire(timeout=30) as connection:
-        catalogue = await load_catalogue(connection, on=at.date())
+        catalogue = await load_catalogue(connection, on=now().date())
     projects = {project.slug: key for key, project in catalogue.projects.items()}
     bundles = {bundle.identifier: key for key, bundle in catalogue.bundles.items()}
     portfolios = {portfolio.identifier: key for key, portfolio in catalogue.portfolios.items()}
@@ -123,18 +124,23 @@ async def change_from_file(
         ],
         file.default_selection if isinstance(file.default_selection, list) else None,
     )
-    return await change_catalogue(pool, wishes, at=at, actor=actor, dry_run=dry_run)
+    return await change_catalogue(pool, wishes, now=now, actor=actor, dry_run=dry_run)
 
 
 async def _change(
-    connection: Connection, wishes: Wishes | Callable[[Catalogue], Wishes], *, at: datetime, actor: Actor
+    connection: Connection,
+    wishes: Wishes | Callable[[Catalogue, datetime], Wishes],
+    *,
+    now: Callable[[], datetime],
+    actor: Actor,
 ) -> Planned:
     await refuse_disabled_key(connection, actor)
     # One change at a time, from here on.
     await count_change(connection)
+    at = now()
     catalogue = await load_catalogue(connection, on=at.date())
     if callable(wishes):
-        wishes = wishes(catalogue)
+        wishes = wishes(catalogue, at)
     planned = Planned(catalogue, at)
     for project in wishes.projects:
         plan_project(planned, project)

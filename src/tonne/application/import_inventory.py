@@ -94,7 +94,7 @@ async def import_projects(
                 new.append(row.read)
         if new:
             wishes = Wishes(projects=[Wanted(entry) for entry in new])
-            await change_catalogue(pool, wishes, at=at, actor=actor, dry_run=dry_run)
+            await change_catalogue(pool, wishes, now=lambda: at, actor=actor, dry_run=dry_run)
             done.added += len(new)
         progressed(len(chunk))
     return done

@@ -110,7 +110,7 @@ class _Refused(Exception):
 
 async def _change(pool: Pool, wanted: Any, *, really: bool) -> Planned:
     try:
-        return await change_from_file(pool, wanted, at=utc_now(), actor=actor(), dry_run=not really)
+        return await change_from_file(pool, wanted, now=utc_now, actor=actor(), dry_run=not really)
     except ValidationFailed as error:
         raise _Refused(error) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -115,14 +116,12 @@ async def set_price(request: ApiRequest, data: JSONBody[SetPrice]) -> Response[C
     """
     await request.services.snapshots.refresh()
     bundle_id = _find_bundle(request).bundle_id
-
     one_more = partial(
         with_price,
         bundle_id=bundle_id,
         currency=data.currency,
         price=data.price,
         valid_from=data.valid_from,
-        at=utc_now(),
     )
     planned = await _change(request, one_more)
     return _changed_bundle(planned)
@@ -220,8 +219,8 @@ async def _portfolio(request: ApiRequest, wanted: Wanted[PortfolioEntry]) -> Res
     return answer(changed_portfolio(portfolio, planned.all_bundles, changed=bool(planned.differences)))
 
 
-async def _change(request: ApiRequest, wishes: Wishes | Callable[[Catalogue], Wishes]) -> Planned:
-    planned = await change_catalogue(request.services.pool, wishes, at=utc_now(), actor=request.actor)
+async def _change(request: ApiRequest, wishes: Wishes | Callable[[Catalogue, datetime], Wishes]) -> Planned:
+    planned = await change_catalogue(request.services.pool, wishes, now=utc_now, actor=request.actor)
     # The next order here is decided as this answer says; other processes decide again what they decided before.
     await request.services.snapshots.refresh()
     return planned
