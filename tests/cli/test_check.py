@@ -35,6 +35,11 @@ def test_check_finds_the_books_in_order(tonne, service):
             "an order by estimate asks for the estimate's mass",
         ),
         (
+            "UPDATE orders SET key_id = order_id, metadata = jsonb_build_object('key_id', key_id)",
+            "UPDATE orders SET key_id = (metadata ->> 'key_id')::uuid, metadata = NULL",
+            "an order was placed with a key of its organisation",
+        ),
+        (
             "UPDATE orders SET placed_at = created_at - interval '1 s'",
             "UPDATE orders SET placed_at = created_at",
             "the statuses of an order were reached one after the other",

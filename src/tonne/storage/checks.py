@@ -36,6 +36,12 @@ CHECKS = {
           LEFT JOIN accounts a ON a.organisation_id = o.organisation_id AND a.account_id = o.account_id
          WHERE a.currency IS DISTINCT FROM o.currency
     """,
+    "an order was placed with a key of its organisation": """
+        SELECT 'order ' || o.order_id || ': key ' || o.key_id
+          FROM orders o
+         WHERE o.key_id IS NOT NULL
+           AND NOT EXISTS (SELECT FROM api_keys k WHERE k.organisation_id = o.organisation_id AND k.key_id = o.key_id)
+    """,
     "an order by estimate asks for the estimate's mass": """
         SELECT 'order ' || o.order_id || ' asks for ' || o.requested_tonnes || ' t, estimate ' || o.estimate_id
                || coalesce(' is ' || e.tonnes || ' t', ' does not exist')
