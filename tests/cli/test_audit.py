@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from tests.support import on_connection
 
+from tonne.application.identifiers import utc_now
+from tonne.application.load_demo import renew_demo_keys
 from tonne.domain.accounts import Mode
 
 
@@ -34,7 +37,8 @@ def test_the_log_tells_what_changed_and_who_changed_it(tonne, changed):
     [
         (["--limit", "1"], 1),
         (["--type", "nothing"], 0),
-        (["--since", "2000-01-01"], 2),
+        (["--since", "2000-01-01"], 3),
+        (["--actor", "service"], 1),
         (["--since", "2999-01-01T00:00:00Z"], 0),
         (["--actor", "nobody at all"], 0),
     ],
@@ -44,6 +48,22 @@ def test_the_log_is_filtered(tonne, changed, options, count):
     assert len(printed) == count
     if not count:
         assert "No change matches" in tonne("audit", "log", "--object", changed, *options).output
+
+
+def test_the_demo_is_opened_by_the_service_and_so_are_its_new_keys(tonne, service):
+    def created():
+        log = json.loads(tonne("audit", "log", "--actor", "service", "--limit", "100", "--json").stdout)
+        assert {entry["action"] for entry in log} == {"create"}
+        return [(entry["object_type"], entry["object_id"]) for entry in log]
+
+    keys = service.keys.values()
+    first = created()
+    assert [kind for kind, _ in first].count("organisation") == 1
+    assert {("api_key", str(new.key.key_id)) for new in keys} <= set(first)
+    assert {("account", str(new.account.account_id)) for new in keys} <= set(first)
+    new = on_connection(service.database_url, lambda c: renew_demo_keys(c, at=utc_now()))
+    assert new is not None
+    assert set(created()) - set(first) == {("api_key", str(each.key.key_id)) for each in new}
 
 
 @pytest.mark.parametrize("since", ["yesterday", "2026-13-01", "2026-01-01T00:00:00"])

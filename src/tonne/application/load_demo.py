@@ -12,6 +12,8 @@ from uuid import UUID
 
 from tonne.application.identifiers import new_id
 from tonne.application.open_accounts import NewKey, create_key, open_account_pair, open_organisation
+from tonne.application.record_opening import record_keys, record_opening
+from tonne.domain.audit import SERVICE
 from tonne.domain.catalogue import Bundle, Project
 from tonne.domain.selection import Choice
 from tonne.storage.accounts import has_organisations, load_directory, lock_for_set_up
@@ -54,7 +56,10 @@ async def renew_demo_keys(connection: Connection, *, at: datetime) -> list[NewKe
     if not accounts:
         return None
     accounts.sort(key=lambda account: (DEMO_CURRENCIES.index(account.currency.code), account.mode))
-    return [await create_key(connection, account, name="demo", at=at) for account in accounts]
+    async with connection.transaction():
+        keys = [await create_key(connection, account, name="demo", at=at) for account in accounts]
+        await record_keys(connection, DEMO_ORGANISATION_ID, keys, at=at, actor=SERVICE)
+        return keys
 
 
 async def load_demo_catalogue(connection: Connection, *, at: datetime) -> None:
@@ -95,6 +100,7 @@ async def _open_demo_accounts(connection: Connection, *, at: datetime) -> list[N
             at=at,
         )
         keys += [await create_key(connection, account, name="demo", at=at) for account in pair.values()]
+    await record_opening(connection, organisation, keys, at=at, actor=SERVICE)
     return keys
 
 

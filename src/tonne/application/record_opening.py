@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from tonne.application.manage_accounts import account_facts
 from tonne.application.manage_keys import key_facts
@@ -30,6 +31,18 @@ async def record_opening(
         account = new.account
         changes += [
             Change("account", account.account_id, "create", after=account_facts(account)),
-            Change("api_key", new.key.key_id, "create", after=key_facts(new.key, new.name)),
+            _created(new),
         ]
     await record_changes(connection, actor, changes, at=at, organisation_id=organisation.organisation_id)
+
+
+async def record_keys(
+    connection: Connection, organisation_id: UUID, keys: Sequence[NewKey], *, at: datetime, actor: Actor
+) -> None:
+    """Record keys of accounts that are there as created; call it in the transaction that stores them."""
+    changes = [_created(new) for new in keys]
+    await record_changes(connection, actor, changes, at=at, organisation_id=organisation_id)
+
+
+def _created(new: NewKey) -> Change:
+    return Change("api_key", new.key.key_id, "create", after=key_facts(new.key, new.name))
