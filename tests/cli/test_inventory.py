@@ -12,7 +12,7 @@ import pytest
 from tests.certificates.facts import squeezed, text_of
 from tests.paying import on_pool
 
-from tonne.application import replace_retirements
+from tonne.application import proofs, replace_retirements
 from tonne.application.identifiers import utc_now
 from tonne.application.import_inventory import Purchase, import_lots
 from tonne.application.inventory_files import LotFormat, read_lots
@@ -400,6 +400,28 @@ def test_reversed_credits_are_replaced_and_the_certificate_says_so(tonne, retire
     assert (
         squeezed("2 were reversed or invalidated later; 2 of other credits are retired in their place") in pdf
     )
+
+
+@pytest.mark.parametrize(("times", "status"), [(4, 200), (5, 503)])
+def test_a_certificate_is_set_anew_while_its_credits_change_five_times_at_most(
+    tonne, retired, service, run_sql, monkeypatch, times, status
+):
+    tonne("lots", "reverse", retired["lot_id"], "--serials", "1-1", "--reason", "Burnt")
+    lot_id, real, set_times = UUID(retired["lot_id"]), proofs._make_pdf, []
+
+    def make_pdf(*arguments):
+        made = real(*arguments)
+        set_times.append(1)
+        if len(set_times) <= times:
+            run_sql("UPDATE withdrawals SET reason = reason || '.' WHERE lot_id = $1", lot_id)
+        return made
+
+    monkeypatch.setattr(proofs, "_make_pdf", make_pdf)
+    with service.client("USD", Mode.LIVE) as client:
+        answer = client.get(f"/orders/{retired['order_id']}/certificate")
+    assert (answer.status_code, len(set_times)) == (status, 5)
+    if status == 503:
+        assert answer.headers["retry-after"] == "1"
 
 
 def _rows(text):

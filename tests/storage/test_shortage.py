@@ -262,6 +262,36 @@ def test_the_operators_own_does_not_take_what_is_promised_to_others(open_shop):
         on_pool(shop.url, lambda pool: fill_pools(pool, account, at=utc_now()))
 
 
+@pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
+def test_the_operators_own_of_bundles_that_share_a_project_is_counted_together(open_shop, more, fits):
+    shop = open_shop(2)
+    [sharing] = shop.sql("SELECT bundle_id FROM bundles WHERE bundle_id <> $1 LIMIT 1", shop.bundle_id)
+    shop.sql(
+        "INSERT INTO bundle_projects (bundle_id, project_id, position) VALUES ($1, $2, 99) ON CONFLICT DO NOTHING",
+        sharing["bundle_id"],
+        shop.project_id,
+    )
+    shop.on_shortage("reject")
+    position = live(shop)
+    account = shop.keys[position].account
+    assert shop.order(400_000 + more, position=position) == [True]
+    assert shop.order(700_000, position=position, bundle_id=sharing["bundle_id"]) == [True]
+    on_pool(shop.url, lambda pool: pool_paid_orders(pool, account.organisation_id, at=utc_now()))
+    if more:
+        # Somebody else was promised a gram of what filling both would take.
+        other = next(n for n, key in enumerate(shop.keys) if key.account.mode is Mode.LIVE and n != position)
+        assert shop.order(more, position=other) == [True]
+    promised = shop.committed()
+    if fits:
+        rests = on_pool(shop.url, lambda pool: fill_pools(pool, account, at=utc_now()))
+        assert sorted(rest.waiting_grams for rest in rests) == [400_000, 700_000]
+        assert shop.committed() == 2 * TONNE
+    else:
+        with pytest.raises(StockInsufficient):
+            on_pool(shop.url, lambda pool: fill_pools(pool, account, at=utc_now()))
+        assert shop.committed() == promised
+
+
 @pytest.fixture
 def meanwhile(monkeypatch):
     """Carry something out on a connection of its own after a module has read the catalogue; wait until it waits or is done.
