@@ -121,6 +121,21 @@ def test_a_picture_counts_as_often_as_it_is_drawn(again: str, holder: str) -> No
     assert not accepted(again * 4 + holder.format(image(1000, 1000)))
 
 
+@pytest.mark.parametrize(
+    ("name", "again"),
+    [
+        ("a'b", 'mask="url(#a\'b)"'),
+        ("a'b", "mask='url(\"#a&apos;b\")'"),
+        ("a)b", "mask='url(\"#a)b\")'"),
+        ("x&#10;", 'mask="url(#x&#10;)"'),
+    ],
+)
+def test_names_of_any_letters_are_found(name: str, again: str) -> None:
+    holder = f'<mask id="{name}">{image(1000, 1000)}</mask>'
+    assert accepted(holder)
+    assert not accepted(holder + f"<rect {again}/>" * 4)
+
+
 def test_a_picture_that_is_named_itself_counts_again_and_others_do_not() -> None:
     assert accepted(image(1000, 2000, id="x") + '<use href="#x"/>')
     assert not accepted(image(1000, 2000, id="x") + '<use href="#x"/>' * 2)

@@ -23,7 +23,8 @@ PIXELS_MAX = 4_000_000
 _REFUSED = frozenset({"filter", "marker"})
 # Cheap to name from anywhere, unlike patterns, masks, clips and what is used.
 _GRADIENTS = frozenset({"linearGradient", "radialGradient"})
-_REFERENCE = re.compile(r"url\(\s*[\"']?\s*#\s*([^)\"']+?)\s*[)\"']", re.IGNORECASE)
+# As whoever draws it reads it: a quoted name ends with its quote, another one with a space or a bracket.
+_REFERENCE = re.compile(r"""url\(\s*(?:"\s*#([^"]*)|'\s*#([^']*)|#([^) ]*))""", re.IGNORECASE)
 _SPACE = re.compile(rb"[\t\n\f\r ]")
 
 
@@ -80,7 +81,7 @@ class _Reader:
         """Ids that are named, and hold what names something: each level multiplies what is drawn."""
         drawn = self._drawn()
         holding = {each for _, around in drawn for each in around}
-        styled = set(_REFERENCE.findall("".join(self.styles))) - self._cheap
+        styled = set(_references("".join(self.styles))) - self._cheap
         return ({target for target, _ in drawn} & holding) | styled
 
     def pixels(self) -> int:
@@ -103,7 +104,7 @@ class _Reader:
     def start(self, name: str, attributes: dict[str, str]) -> None:
         kind = _local(name)
         self.elements += 1
-        ids = {value for key, value in attributes.items() if _local(key) == "id"}
+        ids = {value.strip() for key, value in attributes.items() if _local(key) == "id"}
         self.open.append((kind, ids))
         (self.gradients if kind in _GRADIENTS else self.others).update(ids)
         if kind in _REFUSED:
@@ -117,7 +118,7 @@ class _Reader:
                 self._picture(value)
             if kind == "use" and _local(key) == "href":
                 self._refer(value.strip().removeprefix("#"))
-            for target in _REFERENCE.findall(value):
+            for target in _references(value):
                 self._refer(target)
 
     def end(self, _: str) -> None:
@@ -157,6 +158,10 @@ class _Reader:
         if self.references > REFERENCES_MAX:
             raise ValidationFailed.at("", f"a drawing may have {REFERENCES_MAX} references")
         self.named.append((target, self._around))
+
+
+def _references(text: str) -> list[str]:
+    return ["".join(found).strip() for found in _REFERENCE.findall(text)]
 
 
 def _local(name: str) -> str:
