@@ -340,6 +340,10 @@ def _found(tonne, file):
     return {each["code"] for each in verdict["findings"]}
 
 
+def _replace(tonne, retired, *options, status=0):
+    return tonne("retirements", "replace", "--lot", retired["lot_id"], *options, status=status)
+
+
 def _stand_in(tonne, retired):
     """The pending retirement that stands in."""
     [found] = [
@@ -382,7 +386,7 @@ def test_reversed_credits_are_replaced_and_the_certificate_says_so(tonne, retire
         page = client.get(url, headers={"Accept": "text/html"})
     assert "Reversed on" in page.text
     assert "FICTION-R2" in page.text
-    assert "Nothing is missing" in tonne("retirements", "replace").output
+    assert "Nothing is missing" in _replace(tonne, retired).output
     rows = _rows(tonne("retirements", "report", "--format", "csv").stdout)
     ours = {row["retirement_id"]: row for row in rows if row["unit_start_block"].startswith(retired["name"])}
     first, second = ours[retired["retirement_id"]], ours[stand_in["retirement_id"]]
@@ -432,15 +436,15 @@ def test_what_stands_in_and_is_rejected_is_missing_again(tonne, retired, service
     withdraw = ("lots", "invalidate", retired["lot_id"], "--reason", "Void.", "--serials")
     tonne(*withdraw, "1-2")
     _download(service, retired, tmp_path / "0.pdf")
-    first = json.loads(tonne("retirements", "replace", "--lot", retired["lot_id"], "--json").stdout)
+    first = json.loads(_replace(tonne, retired, "--json").stdout)
     assert [each["planned_tonnes"] for each in first] == [2]
-    assert "Nothing is missing" in tonne("retirements", "replace").output
+    assert "Nothing is missing" in _replace(tonne, retired).output
     pending = _download(service, retired, tmp_path / "1.pdf")
     tonne("retirements", "reject", _stand_in(tonne, retired)["retirement_id"], "--reason", "Frozen.")
     assert "superseded" in _found(tonne, pending)
     assert _found(tonne, _download(service, retired, tmp_path / "0.pdf")) == {"valid"}
     assert _facts(service, retired)["replaced_by"] == []
-    again = json.loads(tonne("retirements", "replace", "--json").stdout)
+    again = json.loads(_replace(tonne, retired, "--json").stdout)
     assert [each["planned_tonnes"] for each in again] == [2]
     stand_in = _stand_in(tonne, retired)
     _confirm(tonne, stand_in["retirement_id"], "FICTION-R3")
@@ -453,9 +457,9 @@ def test_what_stands_in_and_is_rejected_is_missing_again(tonne, retired, service
     [lot] = stock(tonne, retired["name"])
     left = lot["available_tonnes"]
     tonne(*withdraw, f"{lot['serial_last'] - left + 2}-{lot['serial_last']}")
-    short = json.loads(tonne("retirements", "replace", "--json").stdout)
+    short = json.loads(_replace(tonne, retired, "--json").stdout)
     assert [(each["missing_tonnes"], each["planned_tonnes"]) for each in short] == [(2, 1)]
-    assert "being replaced" in tonne("retirements", "replace").output
+    assert "being replaced" in _replace(tonne, retired).output
     facts = _facts(service, retired)
     assert [each["quantity"] for each in facts["withdrawn"]] == ["2", "2"]
     assert [each["quantity"] for each in facts["replaced_by"]] == ["2", "1"]
@@ -512,10 +516,9 @@ def _replaced(replaced):
 
 def test_replacements_go_on_page_by_page(tonne, retired_twice, one_at_a_time):
     tonne(*_reverse_of_both(retired_twice))
-    arguments = ("retirements", "replace", "--lot", retired_twice["lot_id"], "--json")
     first, second = retired_twice["retirement_ids"]
-    assert _replaced(json.loads(tonne(*arguments).stdout)) == [(first, 1), (second, 1)]
-    assert json.loads(tonne(*arguments).stdout) == []
+    assert _replaced(json.loads(_replace(tonne, retired_twice, "--json").stdout)) == [(first, 1), (second, 1)]
+    assert json.loads(_replace(tonne, retired_twice, "--json").stdout) == []
 
 
 def test_what_is_done_is_told_before_a_replacement_fails(tonne, retired_twice, one_at_a_time, second_fails):
@@ -526,15 +529,14 @@ def test_what_is_done_is_told_before_a_replacement_fails(tonne, retired_twice, o
     assert _replaced(told["replaced"]) == [(first, 1)]
     assert "Repeat it in a moment" in failed.stderr
     _reject_stand_in(tonne, retired_twice)
-    arguments = ("retirements", "replace", "--lot", retired_twice["lot_id"])
-    failed = tonne(*arguments, "--json", status=1)
+    failed = _replace(tonne, retired_twice, "--json", status=1)
     assert _replaced(json.loads(failed.stdout)) == [(first, 1)]
     assert "Repeat it in a moment" in failed.stderr
     _reject_stand_in(tonne, retired_twice)
-    failed = tonne(*arguments, status=1)
+    failed = _replace(tonne, retired_twice, status=1)
     assert first in failed.stdout
     assert "Repeat it in a moment" in failed.stderr
-    failed = tonne(*arguments, status=1)
+    failed = _replace(tonne, retired_twice, status=1)
     assert failed.stdout == ""
 
 
