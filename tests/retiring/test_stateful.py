@@ -88,6 +88,17 @@ HAPPENINGS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
 }
 
 
+ANSWERS = st.sampled_from(
+    [
+        Confirmed("REG-1", date(2026, 1, 31)),
+        Confirmed("REG-2", date(2026, 1, 31)),
+        Rejected("frozen"),
+        Rejected("typing error", credits_are_good=True),
+        Unknown("no answer"),
+    ]
+)
+
+
 class Crashed(Exception):
     """The process ended in the middle of something."""
 
@@ -288,25 +299,14 @@ class Shop(RuleBasedStateMachine):
         assert waiting == []
 
     def answer(self, data: st.DataObject, crash: int | None) -> None:
+        # Drawn before looking: which retirements there are depends on ids, which no two runs have in the same order.
+        drawn = data.draw(st.lists(st.tuples(st.integers(0, 99), ANSWERS), min_size=1, max_size=5))
         undecided = [row["retirement_id"] for row in self.sql(
             "SELECT retirement_id FROM retirements WHERE state IN ('pending', 'submitted', 'unknown') ORDER BY 1"
         )]  # fmt: skip
         if not undecided:
             return
-        said: dict[UUID, Any] = {
-            key: data.draw(
-                st.sampled_from(
-                    [
-                        Confirmed("REG-1", date(2026, 1, 31)),
-                        Confirmed("REG-2", date(2026, 1, 31)),
-                        Rejected("frozen"),
-                        Rejected("typing error", credits_are_good=True),
-                        Unknown("no answer"),
-                    ]
-                )
-            )
-            for key in data.draw(st.lists(st.sampled_from(undecided), min_size=1, max_size=5, unique=True))
-        }
+        said: dict[UUID, Any] = {undecided[number % len(undecided)]: answer for number, answer in drawn}
         self.crashing(crash, lambda pool: record_answers(pool, self.organisation_id, said, at=utc_now()))
         self.answered |= said
 

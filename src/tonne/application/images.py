@@ -27,6 +27,8 @@ IMAGE_BYTES_MAX = 2 * 10**6
 # More than any screen shows; a small file may claim to be much larger.
 PIXELS_MAX = 25_000_000
 _FORMATS = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
+# What certificates can print beside drawings.
+_LOGO_FORMATS = ("PNG", "JPEG")
 
 
 async def upload_image(pool: Pool, data: bytes, *, at: datetime, actor: Actor) -> StoredImage:
@@ -51,12 +53,12 @@ async def store_image(connection: Connection, image: StoredImage, data: bytes, *
     await keep_image(connection, image, data, at=at)
 
 
-def clean_image(data: bytes) -> tuple[StoredImage, bytes]:
+def clean_image(data: bytes, formats: tuple[str, ...] = tuple(_FORMATS)) -> tuple[StoredImage, bytes]:
     """Read a PNG, JPEG or WebP picture and write it anew: nothing of the file is kept but what is seen.
 
     Raises:
         PayloadTooLarge: it has over 2 MB.
-        UnsupportedMediaType: it is none of these.
+        UnsupportedMediaType: it is none of these, or none of `formats`.
         ValidationFailed: it is damaged, or has over 25 million pixels.
     """
     if len(data) > IMAGE_BYTES_MAX:
@@ -64,7 +66,7 @@ def clean_image(data: bytes) -> tuple[StoredImage, bytes]:
     try:
         with (
             warnings.catch_warnings(action="ignore"),
-            Image.open(io.BytesIO(data), formats=list(_FORMATS)) as found,
+            Image.open(io.BytesIO(data), formats=formats) as found,
         ):
             kind = found.format
             if found.width * found.height > PIXELS_MAX:
@@ -72,7 +74,8 @@ def clean_image(data: bytes) -> tuple[StoredImage, bytes]:
             found.load()
             picture = ImageOps.exif_transpose(found)
     except UnidentifiedImageError:
-        raise UnsupportedMediaType("Send a picture as PNG, JPEG or WebP.") from None
+        wanted = "a picture as PNG, JPEG or WebP" if "WEBP" in formats else "a logo as PNG, JPEG or SVG"
+        raise UnsupportedMediaType(f"Send {wanted}.") from None
     except Image.DecompressionBombError:
         raise ValidationFailed.at("", f"a picture has at most {PIXELS_MAX} pixels") from None
     # A damaged picture may break the decoder anywhere, and in any way.
@@ -98,7 +101,7 @@ def clean_logo(data: bytes) -> tuple[StoredImage, bytes]:
     """
     if len(data) > IMAGE_BYTES_MAX:
         raise PayloadTooLarge(f"A logo has at most {IMAGE_BYTES_MAX // 10**6} MB.")
-    image, clean = _clean_drawing(data) if _looks_drawn(data) else clean_image(data)
+    image, clean = _clean_drawing(data) if _looks_drawn(data) else clean_image(data, _LOGO_FORMATS)
     try:
         check_logo(Logo(image.media_type, clean))
     except LogoNotPrintable as error:
