@@ -268,8 +268,14 @@ def test_nothing_of_ours_leaks_into_the_server(data_dir: Path, monkeypatch: pyte
             except psutil.AccessDenied:
                 pytest.skip("root may not look into processes of other accounts here")
             for process in [postmaster, *postmaster.children()]:
-                assert process.net_connections(kind="inet") == []
-                names = {Path(file.path).name for file in process.open_files()}
+                try:
+                    connections = process.net_connections(kind="inet")
+                    names = {Path(file.path).name for file in process.open_files()}
+                except psutil.NoSuchProcess:
+                    # One that served a connection ends when it likes.
+                    assert process != postmaster
+                    continue
+                assert connections == []
                 assert "server.lock" in names
                 assert not names & {"start.lock", "users.lock"}
 
