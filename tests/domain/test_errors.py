@@ -70,6 +70,13 @@ ADDITIONS = {
     "spending_cap_exceeded": 409,
     "unit_price_above_maximum": 409,
     "restrictions_unmet": 409,
+    "airport_invalid": 400,
+    "locode_not_found": 400,
+    "port_not_found": 400,
+    "address_not_found": 400,
+    "distance_invalid": 400,
+    "emission_factor_id_invalid": 400,
+    "emission_factor_unit_mismatch": 400,
 }
 
 ERRORS = sorted(

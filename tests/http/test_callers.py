@@ -9,6 +9,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+from tests.estimating import BY_NAME, KINDS
 from tests.support import Service, on_connection
 
 from tonne.application.identifiers import utc_now
@@ -137,7 +138,8 @@ WRITES: list[tuple[str, str, Any]] = [
     ("POST", "/orders/by-mass", KILOGRAM),
     ("POST", "/orders/by-value", {"value": "5"}),
     ("POST", "/orders/by-estimate", None),
-    ("POST", "/estimates/electricity", CONSUMPTION),
+    *(("POST", f"/estimates/{kind.path}", kind.body) for kind in KINDS),
+    ("POST", "/estimates/transactions/batch", [BY_NAME["transaction"].body]),
     ("PUT", "/bundle-selections", None),
 ]
 

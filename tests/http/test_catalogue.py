@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from tests.estimating import KINDS
 from tests.support import Service
 
 TONNE = {"mass": {"amount": "1", "unit": "t"}}
@@ -172,14 +173,13 @@ def test_a_disabled_bundle_is_refused_by_orders_quotes_and_selections(
     before = orders_stored()
     chosen = [{"bundle_id": bundles[SUPER]}]
     masses = [{"bundle_id": bundles[SUPER], "mass": TONNE["mass"]}]
-    electricity = {"consumption": {"amount": "1", "unit": "MWh"}}
     for method, path, body in (
         ("POST", "/orders/by-mass", TONNE | {"bundle_selection": chosen}),
         ("POST", "/orders/by-mass", {"bundle_masses": masses}),
         ("POST", "/orders/by-value", {"value": "5", "bundle_selection": chosen}),
         ("POST", "/orders/by-mass/quote", TONNE | {"bundle_selection": chosen}),
         ("POST", "/orders/by-value/quote", {"value": "5", "bundle_selection": chosen}),
-        ("POST", "/estimates/electricity", electricity | {"bundle_selection": chosen}),
+        *(("POST", f"/estimates/{kind.path}", kind.body | {"bundle_selection": chosen}) for kind in KINDS),
         ("PUT", "/bundle-selections", chosen),
     ):
         answer = api.request(method, path, json=body)

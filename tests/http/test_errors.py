@@ -276,6 +276,23 @@ def exclude_everything(service: Service) -> httpx.Response:
         return client.post("/orders/by-mass/quote", json=KILOGRAM | {"excluded_projects": projects})
 
 
+def flight(source: Any, destination: Any) -> dict[str, Any]:
+    return {"route": {"source": source, "destination": destination}}
+
+
+def freight(source: Any) -> dict[str, Any]:
+    route = {"source": source, "destination": {"locode": "NLRTM"}}
+    return {
+        "route": route,
+        "shipment": {"mass": {"amount": "1", "unit": "t"}},
+        "method": "container_ship",
+    }
+
+
+def by_factor(factor_id: str, unit: str) -> dict[str, Any]:
+    return {"emission_factor_id": factor_id, "activity": {"value": "1", "unit": unit}}
+
+
 ANSWERS: dict[str, Meet] = {
     "validation_error": asked("POST", "/orders/by-mass", json={}),
     "bundle_selection_bundle_invalid": selecting(LEFT),
@@ -336,6 +353,17 @@ ANSWERS: dict[str, Meet] = {
     "payload_too_large": asked("POST", "/orders/by-mass", json=KILOGRAM | {"metadata": {"a": "b" * 100_000}}),
     "unsupported_media_type": asked("POST", "/orders/by-mass", content=b"value=1"),
     "rate_limited": ask_faster_than_the_key_may,
+    "airport_invalid": asked("POST", "/estimates/flight", json=flight("LHR", "QQQ")),
+    "distance_invalid": asked("POST", "/estimates/flight", json=flight("LHR", "EGLL")),
+    "address_not_found": asked("POST", "/estimates/flight", json=flight({"city": "Oslo"}, "LHR")),
+    "locode_not_found": asked("POST", "/estimates/shipping", json=freight({"locode": "QQQQQ"})),
+    "port_not_found": asked("POST", "/estimates/shipping", json=freight({"lat": 48.2, "lon": 16.4})),
+    "emission_factor_id_invalid": asked(
+        "POST", "/estimates/emission-factor", json=by_factor("no-1/2", "kWh")
+    ),
+    "emission_factor_unit_mismatch": asked(
+        "POST", "/estimates/emission-factor", json=by_factor("owid-2026/DEU/2025", "kg")
+    ),
     "internal_error": break_the_inside,
 }
 # Met below: these take a service of their own.

@@ -242,6 +242,17 @@ BODIES = {
         b'{"estimate_id":"' + b"x" * 101 + b'"}', target="/v1/orders/by-estimate"
     ),
     "NUL in an estimate id": Hostile(b'{"estimate_id":"\\u0000"}', target="/v1/orders/by-estimate"),
+    "a batch of nothing": Hostile(b"[]", target="/v1/estimates/transactions/batch"),
+    "a batch of 9,000,000 levels": Hostile(b"[" * 9_000_000, target="/v1/estimates/transactions/batch"),
+    "a batch of 10,001 rows": Hostile(
+        b"[" + b",".join([b"{}"] * 10_001) + b"]", target="/v1/estimates/transactions/batch"
+    ),
+    "a batch over 10 MB": Hostile(
+        b"[" + b" " * 10_000_000 + b"]", LARGE, target="/v1/estimates/transactions/batch"
+    ),
+    "an estimate to replace under %00": Hostile(
+        b'{"consumption":{"amount":"1","unit":"kWh"}}', MISSING, target="/v1/estimates/electricity/%00", method="PUT"
+    ),
     # Media types.
     "no content type": Hostile(FINE, MEDIA, headers=()),
     "an empty content type": Hostile(FINE, MEDIA, headers=typed("")),
@@ -284,6 +295,24 @@ TARGETS: dict[str, tuple[str | bytes, tuple[int, str]]] = {
     "%00 in a metadata filter": ("/v1/orders?metadata[a]=%00", BAD),
     "%00 in a metadata filter's key": ("/v1/orders?metadata[%00]=a", BAD),
     "a lone surrogate in a query": ("/v1/orders?metadata[a]=%ed%a0%80", BAD),
+    "%ff in an estimate's id": ("/v1/estimates/%ff", MISSING),
+    "%00 in an estimate's id": ("/v1/estimates/shipping/multi-leg/%00", MISSING),
+    "%00 in a purchase's key": ("/v1/estimates/transactions/by-idempotency-key/a%00b", MISSING),
+    "a very long purchase's key": (
+        "/v1/estimates/transactions/by-idempotency-key/" + "%F0%9F%8C%B1" * 4000,
+        MISSING,
+    ),
+    "%ff in a factor's id": ("/v1/emission-factors/by-id/%ff", MISSING),
+    "%00 in a factor's id": ("/v1/emission-factors/by-id/owid-2026/DEU/2025%00", MISSING),
+    "dots in a factor's id": ("/v1/emission-factors/by-id/..%2f..%2fdocs", MISSING),
+    "a very long factor's id": ("/v1/emission-factors/by-id/" + "x" * 50_000, MISSING),
+    "%00 in a factor's name": ("/v1/emission-factors?name=%00", BAD),
+    "%ff in a factor's name": ("/v1/emission-factors?name=%ff", BAD),
+    "a very long cursor of factors": ("/v1/emission-factors?after=" + "x" * 50_000, (400, "id_invalid")),
+    "a year of 5,000 digits": ("/v1/emission-factors?publication_year=" + "1" * 5000, BAD),
+    "%00 in an estimate's name": ("/v1/estimates?name=%00", BAD),
+    "%00 in a metadata filter of estimates": ("/v1/estimates?metadata[%00]=a", BAD),
+    "an unknown kind of estimates": ("/v1/estimates?kind=holiday", BAD),
     "an unknown parameter": ("/v1/orders?limits=1", BAD),
     "a parameter twice": ("/v1/orders?status=placed&status=placed", BAD),
     "101 parameters": ("/v1/orders?" + "&".join(f"metadata[{n}]=" for n in range(101)), BAD),

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from tests.estimating import KINDS
 from tests.support import Service, serving
 
 from tonne.domain.accounts import Mode
@@ -148,7 +149,7 @@ def test_a_repeat_is_answered_byte_for_byte_and_places_nothing(
     [
         ("/orders/by-value", {"value": "5"}),
         ("/orders/by-estimate", None),
-        ("/estimates/electricity", CONSUMPTION),
+        *((f"/estimates/{kind.path}", kind.body) for kind in KINDS),
     ],
 )
 def test_every_post_that_writes_is_repeatable(

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.estimating import CHANGEABLE, KINDS
 from tests.paying import on_pool, open_payer
 from tests.support import Service, on_connection
 
@@ -29,6 +30,16 @@ from tonne.storage.audit_checks import verify_chains
 
 Refusal = Callable[[httpx.Response], tuple[int, str]]
 KILOGRAM = {"mass": {"amount": "1", "unit": "kg"}}
+# Whoever may order or look at orders may look at what they stand on.
+READ_EITHER = (
+    "/estimates",
+    "/estimates/x",
+    *(f"/estimates/{kind.path}/x" for kind in KINDS),
+    "/estimates/transactions/by-idempotency-key/x",
+    "/emission-factors",
+    "/emission-factors/regions",
+    "/emission-factors/by-id/x",
+)
 
 
 def issue(service: Service, **wishes: Any) -> NewKey:
@@ -65,7 +76,10 @@ def test_every_operation_has_its_scopes() -> None:
         ("orders:write", "POST", "/orders/by-value", {"value": "5"}),
         ("orders:write", "POST", "/orders/x/cancel", None),
         ("orders:write", "POST", "/test/orders/x/advance", None),
-        ("orders:write", "POST", "/estimates/electricity", {}),
+        *(("orders:write", "POST", f"/estimates/{kind.path}", {}) for kind in KINDS),
+        *(("orders:write", "PUT", f"/estimates/{kind.path}/x", {}) for kind in CHANGEABLE),
+        ("orders:write", "POST", "/estimates/transactions/batch", []),
+        *((scope, "GET", path, None) for scope in ("orders:read", "orders:write") for path in READ_EITHER),
         ("orders:read", "POST", "/orders/by-mass/quote", KILOGRAM),
         ("orders:write", "POST", "/orders/by-mass/quote", KILOGRAM),
         ("catalogue:read", "GET", "/bundles", None),
@@ -78,7 +92,8 @@ def test_every_operation_has_its_scopes() -> None:
 def test_a_key_needs_the_scope_and_no_other(
     service: Service, refusal: Refusal, scope: str, method: str, path: str, body: Any
 ) -> None:
-    either = {"orders:read", "orders:write"} if path.endswith("quote") else {scope}
+    is_either = path.endswith("quote") or path in READ_EITHER
+    either = {"orders:read", "orders:write"} if is_either else {scope}
     without = issue(service, scopes=frozenset(Scope) - {Scope(name) for name in either})
     refused = ask(service.base_url, without.api_key, method, path, json=body)
     assert refusal(refused) == (403, "insufficient_scope")

@@ -46,6 +46,16 @@ OPERATIONS = {
     "PUT /v1/accounts/me/logo", "DELETE /v1/accounts/me/logo", "POST /v1/operator/accounts/{id}/suspend",
     "POST /v1/operator/accounts/{id}/resume",
     "POST /v1/orders/bulk", "GET /v1/operator/audit", "GET /v1/operator/reports/retirements",
+    "PUT /v1/estimates/electricity/{id}", "POST /v1/estimates/flight", "GET /v1/estimates/flight/{id}",
+    "POST /v1/estimates/passenger-transportation", "GET /v1/estimates/passenger-transportation/{id}",
+    "POST /v1/estimates/shipping", "GET /v1/estimates/shipping/{id}", "PUT /v1/estimates/shipping/{id}",
+    "POST /v1/estimates/shipping/multi-leg", "GET /v1/estimates/shipping/multi-leg/{id}",
+    "PUT /v1/estimates/shipping/multi-leg/{id}", "POST /v1/estimates/transactions",
+    "GET /v1/estimates/transactions/{id}", "PUT /v1/estimates/transactions/{id}",
+    "GET /v1/estimates/transactions/by-idempotency-key/{idempotency_key}", "POST /v1/estimates/transactions/batch",
+    "POST /v1/estimates/emission-factor", "GET /v1/estimates/emission-factor/{id}", "POST /v1/estimates/declared",
+    "GET /v1/estimates/declared/{id}", "GET /v1/estimates", "GET /v1/estimates/{id}", "GET /v1/emission-factors",
+    "GET /v1/emission-factors/regions", "GET /v1/emission-factors/by-id/{factor_id}",
 }  # fmt: skip
 BODY = {"validation_error", "payload_too_large", "unsupported_media_type"}
 SELECTION = {
@@ -59,6 +69,10 @@ ORDERED = PRICED | {
     "account_suspended", "order_idempotency_already_exists", "idempotency_key_in_use", "idempotency_key_reused",
     "insufficient_credits", "insufficient_stock", "spending_cap_exceeded",
 }  # fmt: skip
+ESTIMATED = BODY | SELECTION | {"estimate_idempotency_already_exists"}
+MADE = ESTIMATED | {"idempotency_key_reused"}
+CHANGED = ESTIMATED | {"not_found", "estimate_order_already_placed"}
+ROUTED = {"airport_invalid", "locode_not_found", "port_not_found", "address_not_found", "distance_invalid"}
 OPERATED = {"insufficient_scope", "not_found"}
 PAGED = {"validation_error", "pagination_limit_invalid"}
 # Beside those that every operation may answer with.
@@ -81,10 +95,38 @@ OWN_ERRORS = {
     "GET /v1/bundle-selections": set(),
     "PUT /v1/bundle-selections": BODY | SELECTION,
     "GET /v1/accounts/me": set(),
-    "POST /v1/estimates/electricity": BODY
-    | SELECTION
-    | {"estimate_idempotency_already_exists", "idempotency_key_reused"},
-    "GET /v1/estimates/electricity/{id}": {"not_found"},
+    **dict.fromkeys(["POST /v1/estimates/electricity", "POST /v1/estimates/declared"], MADE),
+    **{
+        f"POST /v1/estimates/{kind}": MADE | ROUTED
+        for kind in ("flight", "passenger-transportation", "shipping", "shipping/multi-leg")
+    },
+    "POST /v1/estimates/transactions": MADE | {"exchange_rate_not_found"},
+    "POST /v1/estimates/emission-factor": MADE
+    | {"emission_factor_id_invalid", "emission_factor_unit_mismatch"},
+    "POST /v1/estimates/transactions/batch": BODY,
+    "PUT /v1/estimates/electricity/{id}": CHANGED,
+    "PUT /v1/estimates/shipping/{id}": CHANGED | ROUTED,
+    "PUT /v1/estimates/shipping/multi-leg/{id}": CHANGED | ROUTED,
+    "PUT /v1/estimates/transactions/{id}": CHANGED | {"exchange_rate_not_found"},
+    **{
+        f"GET /v1/estimates/{path}": {"not_found"}
+        for path in (
+            "electricity/{id}",
+            "flight/{id}",
+            "passenger-transportation/{id}",
+            "shipping/{id}",
+            "shipping/multi-leg/{id}",
+            "transactions/{id}",
+            "transactions/by-idempotency-key/{idempotency_key}",
+            "emission-factor/{id}",
+            "declared/{id}",
+            "{id}",
+        )
+    },
+    "GET /v1/estimates": PAGED | {"id_invalid"},
+    "GET /v1/emission-factors": PAGED | {"id_invalid"},
+    "GET /v1/emission-factors/regions": {"validation_error"},
+    "GET /v1/emission-factors/by-id/{factor_id}": {"not_found"},
     "GET /v1/orders/{id}/allocations": {"not_found"},
     "GET /v1/orders/{id}/retirements": {"not_found"},
     "POST /v1/test/orders/{id}/advance": BODY

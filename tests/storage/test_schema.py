@@ -32,6 +32,8 @@ CATALOGUE = {
     "bundle_commitments",
     "service_secrets",
     "signing_certificates",
+    "factor_editions",
+    "emission_factors",
 }
 
 # SHA-256 of each migration: a database may have gone through it as it is.
@@ -46,6 +48,7 @@ MIGRATIONS_THAT_ARE_OUT = {
     "0008_accounts_and_keys.py": "2d23f3b8cca5d61719c8df3efc7a2f29c1a54e2394b06551003ccda20da2fb8f",
     "0009_bulk_and_reports.py": "ef8a11e5ad88cff8cb37979442656ab40101f461f9006334a6d2f3087971670a",
     "0010_order_keys.py": "9018ca838bf38c51b3736bbde25d111a39a102cb1e91e7769fd0bbce6b7cdee5",
+    "0011_emission_factors.py": "82c6bb13657a3e5eab09025b5a83ab1a79bf2e9f602cc3e8625011c01ee46911",
 }
 
 KEYS = """

@@ -88,8 +88,9 @@ class PlaceOrder:
 
 async def place_orders(connection: Connection, commands: Sequence[PlaceOrder]) -> list[Outcome]:
     """Price and store many orders in one transaction; one outcome per command, in order."""
-    if not any(command.repeatable for command in commands):
-        # One insert is a transaction of its own, and all that is written: two round trips are spared.
+    if not any(command.repeatable or isinstance(command.purchase.wanted, ByEstimate) for command in commands):
+        # One insert is a transaction of its own, and all that is written: two round trips are spared. An estimate,
+        # though, must stay as it is from when its mass is read until its order is stored.
         return await _place(connection, commands)
     async with connection.transaction():
         return await _place(connection, commands)
@@ -313,4 +314,4 @@ async def _load_estimates(
         for command in commands
         if isinstance(command.purchase.wanted, ByEstimate)
     ]
-    return await find_estimated_tonnes(connection, wanted) if wanted else {}
+    return await find_estimated_tonnes(connection, wanted, lock=True) if wanted else {}

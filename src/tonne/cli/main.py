@@ -11,7 +11,9 @@ from tonne.cli.billing import BILLING_COMMANDS
 from tonne.cli.catalogue import catalogue
 from tonne.cli.check import check
 from tonne.cli.db import db, init
+from tonne.cli.estimate import estimate
 from tonne.cli.exports import export_orders, report_retirements
+from tonne.cli.factors import factors
 from tonne.cli.inventory import inventory
 from tonne.cli.keys import keys
 from tonne.cli.lots import lots, projects
@@ -47,11 +49,13 @@ for command in (
     db,
     catalogue,
     rates,
+    factors,
     projects,
     lots,
     inventory,
     keys,
     accounts,
+    estimate,
     orders,
     retirements,
     report,

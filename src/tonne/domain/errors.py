@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import ClassVar
+from typing import ClassVar, Self
 from uuid import UUID
 
 
@@ -32,6 +32,12 @@ class TonneError(Exception):
         self.violations = tuple(violations)
         super().__init__(self.message)
 
+    @classmethod
+    def at(cls, pointer: str, message: str) -> Self:
+        """Refuse one place of the request."""
+        place = f"{pointer}: " if pointer else ""
+        return cls(f"{place}{message}", violations=[Violation(pointer, message)])
+
     @property
     def headers(self) -> Mapping[str, str]:
         """Headers that go with the answer."""
@@ -50,12 +56,6 @@ class ValidationFailed(TonneError):
 
     code = "validation_error"
     http_status = HTTPStatus.BAD_REQUEST
-
-    @classmethod
-    def at(cls, pointer: str, message: str) -> ValidationFailed:
-        """Refuse one place of the request."""
-        place = f"{pointer}: " if pointer else ""
-        return cls(f"{place}{message}", violations=[Violation(pointer, message)])
 
 
 class BundleSelectionBundleInvalid(TonneError):
@@ -97,6 +97,55 @@ class OrderValueInvalid(TonneError):
     """The order value must be at least the currency's smallest unit."""
 
     code = "order_value_invalid"
+    http_status = HTTPStatus.BAD_REQUEST
+
+
+class AirportInvalid(TonneError):
+    """There is no airport with this IATA or ICAO code."""
+
+    code = "airport_invalid"
+    http_status = HTTPStatus.BAD_REQUEST
+
+
+class LocodeNotFound(TonneError):
+    """There is no sea port with this UN/LOCODE."""
+
+    code = "locode_not_found"
+    http_status = HTTPStatus.BAD_REQUEST
+
+
+class PortNotFound(TonneError):
+    """There is no sea port near this place."""
+
+    code = "port_not_found"
+    http_status = HTTPStatus.BAD_REQUEST
+
+
+class AddressNotFound(TonneError):
+    """Addresses are not looked up: give coordinates, a code or the distance."""
+
+    code = "address_not_found"
+    http_status = HTTPStatus.BAD_REQUEST
+
+
+class DistanceInvalid(TonneError):
+    """A distance must be more than 0 and no longer than such a journey can be."""
+
+    code = "distance_invalid"
+    http_status = HTTPStatus.BAD_REQUEST
+
+
+class EmissionFactorIdInvalid(TonneError):
+    """There is no emission factor with this id."""
+
+    code = "emission_factor_id_invalid"
+    http_status = HTTPStatus.BAD_REQUEST
+
+
+class EmissionFactorUnitMismatch(TonneError):
+    """The activity is measured in another kind of unit than the emission factor."""
+
+    code = "emission_factor_unit_mismatch"
     http_status = HTTPStatus.BAD_REQUEST
 
 

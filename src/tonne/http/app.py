@@ -24,6 +24,8 @@ from tonne.http.routes import (
     audit,
     bulk,
     catalogue,
+    emission_factors,
+    estimate_lists,
     estimates,
     operator,
     operator_catalogue,
@@ -85,6 +87,31 @@ V1 = (
     account.put_bundle_selection,
     estimates.create_electricity_estimate,
     estimates.get_electricity_estimate,
+    estimates.put_electricity_estimate,
+    estimates.create_flight_estimate,
+    estimates.get_flight_estimate,
+    estimates.create_passenger_transportation_estimate,
+    estimates.get_passenger_transportation_estimate,
+    estimates.create_shipping_estimate,
+    estimates.get_shipping_estimate,
+    estimates.put_shipping_estimate,
+    estimates.create_multi_leg_shipping_estimate,
+    estimates.get_multi_leg_shipping_estimate,
+    estimates.put_multi_leg_shipping_estimate,
+    estimates.create_transaction_estimate,
+    estimates.get_transaction_estimate,
+    estimates.put_transaction_estimate,
+    estimates.create_emission_factor_estimate,
+    estimates.get_emission_factor_estimate,
+    estimates.create_declared_estimate,
+    estimates.get_declared_estimate,
+    estimate_lists.list_account_estimates,
+    estimate_lists.get_estimate,
+    estimate_lists.get_transaction_estimate_by_key,
+    estimate_lists.create_batch_transaction_estimate,
+    emission_factors.list_emission_factors,
+    emission_factors.list_emission_factor_regions,
+    emission_factors.get_emission_factor,
     operator.pay_placed_orders,
     operator.get_balance,
     operator.top_up_account,
@@ -137,7 +164,7 @@ SHORT_CUT = tuple(
     for handler in V1
     if handler.http_methods == {"POST"}
     and not handler.guards
-    and handler is not bulk.order_in_bulk
+    and handler not in (bulk.order_in_bulk, estimate_lists.create_batch_transaction_estimate)
     and not any("{" in path for path in handler.paths)
 )
 
@@ -172,7 +199,11 @@ def create_api(
         logging_config=None,
         request_max_body_size=BODY_BYTES_MAX,
     )
-    in_short = Shortcut(app, SHORT_CUT, {orders.BY_KEY_PATH: orders.get_order_by_idempotency_key})
+    by_key = {
+        orders.BY_KEY_PATH: orders.get_order_by_idempotency_key,
+        estimate_lists.BY_KEY_PATH: estimate_lists.get_transaction_estimate_by_key,
+    }
+    in_short = Shortcut(app, SHORT_CUT, by_key)
     door = FrontDoor(in_short, limiter, tuple(trusted_proxies))
     return door
 

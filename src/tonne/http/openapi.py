@@ -11,6 +11,7 @@ from tonne.application.catalogue_entries import BundleEntry, PortfolioEntry, Pro
 from tonne.application.certificate_facts import CertificateBody
 from tonne.application.error_body import ErrorBody
 from tonne.domain.selection import BUNDLES_MAX
+from tonne.http.body_examples import BODY_EXAMPLES
 from tonne.http.wire.accounts import (
     AccountBody,
     AccountPage,
@@ -27,7 +28,19 @@ from tonne.http.wire.bulk import BulkBody
 from tonne.http.wire.catalogue import BundleBody, BundlePage, ProjectBody, ProjectPage
 from tonne.http.wire.common import NO_NUL, ChoiceBody
 from tonne.http.wire.credits import AllocationBody, RetirementBody
-from tonne.http.wire.estimates import CreateElectricityEstimate, EstimateBody
+from tonne.http.wire.estimate_requests import (
+    CreateDeclaredEstimate,
+    CreateElectricityEstimate,
+    CreateEmissionFactorEstimate,
+    CreateTransactionEstimate,
+)
+from tonne.http.wire.estimates import (
+    EmissionFactorBody,
+    EmissionFactorPage,
+    EmissionFactorRegions,
+    EstimateBody,
+    EstimatePage,
+)
 from tonne.http.wire.inventory import (
     LotBody,
     LotPage,
@@ -78,6 +91,12 @@ from tonne.http.wire.portfolios import ChoosePortfolio, PortfolioBody
 from tonne.http.wire.quotes import QuoteBody
 from tonne.http.wire.reports import DisclosureBody
 from tonne.http.wire.sandbox import AdvanceOrder, ChangeTestBehaviour
+from tonne.http.wire.transport_requests import (
+    CreateFlightEstimate,
+    CreateMultiLegShippingEstimate,
+    CreatePassengerTransportationEstimate,
+    CreateShippingEstimate,
+)
 
 WIRE = (
     LotBody, LotPage, LotState, StockBody, SuspendLot, WithdrawalBody, WithdrawSerials,
@@ -85,6 +104,9 @@ WIRE = (
     ReplaceAccount, SuspensionBody,
     AccountBody, AccountRules, AdvanceOrder, AllocationBody, AuditEntryBody, AuditPage, BalanceBody, BulkBody, BulkRow, BundleBody, BundlePage, CertificateBody,
     ChangeBilling, ChangeTestBehaviour, ChoiceBody, DisclosureBody, CreateElectricityEstimate, CreateOrderByEstimate, MovePayment,
+    CreateDeclaredEstimate, CreateEmissionFactorEstimate, CreateFlightEstimate, CreateMultiLegShippingEstimate,
+    CreatePassengerTransportationEstimate, CreateShippingEstimate, CreateTransactionEstimate, EmissionFactorBody,
+    EmissionFactorPage, EmissionFactorRegions, EstimatePage,
     PaidOrders, PaymentBody, PayOrders,
     CreateOrderByMass, CreateOrderByValue, ErrorBody, EstimateBody, OrderBody, OrderPage, ProjectBody,
     ProjectPage, QuoteBody, QuoteByEstimate, QuoteByMass, QuoteByValue, RetirementBody, BundleEntry, Changed,
@@ -103,92 +125,8 @@ REQUEST_KEY = {
 PATH_PARAMETERS = {
     "id": "The object's id.",
     "slug": "The project's slug.",
-    "idempotency_key": "The key the order was placed with; percent-encode what is not a letter or digit.",
-}
-_PROJECT = {
-    "name": "Example Forest",
-    "project_type": "Improved forest management",
-    "registry_name": "Verra",
-    "registry_project_id": "VCS0000",
-    "country_code": "PER",
-}
-_BUNDLE = {
-    "name": "Example forests",
-    "currency": "USD",
-    "price": "13.57",
-    "projects": ["example-forest"],
-}
-_PORTFOLIO = {
-    "label": "Nature first",
-    "selection": [{"bundle": "example-forests", "percentage": "100"}],
-}
-BODY_EXAMPLES: dict[str, Any] = {
-    "createKey": {
-        "account_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e16",
-        "name": "web shop",
-        "scopes": ["orders:write", "orders:read"],
-        "daily_cap": "500.00",
-        "allowed_networks": ["203.0.113.0/24"],
-    },
-    "rotateKey": {"overlap_hours": 24},
-    "quoteOrderByMass": {"mass": {"amount": "12.07", "unit": "kg"}},
-    "quoteOrderByValue": {"value": "25.00"},
-    "quoteOrderByEstimate": {"estimate_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e11"},
-    "createOrderByMass": {"mass": {"amount": "12.07", "unit": "kg"}, "idempotency_key": "invoice-1042"},
-    "createOrderByValue": {"value": "25.00", "metadata": {"invoice": "1042"}},
-    "createOrderByEstimate": {"estimate_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e11"},
-    "putBundleSelection": [
-        {"bundle_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e12", "percentage": 95},
-        {"bundle_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e13", "percentage": "5"},
-    ],
-    "payOrders": {"order_ids": ["0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e14"]},
-    "topUp": {"amount": "500.00", "reference": "bank-2026-0042"},
-    "refund": {"amount": "20.00", "reference": "bank-2026-0043"},
-    "putBilling": {"billing": "prepaid"},
-    "putTestBehaviour": {"test_behaviour": "by_hand"},
-    "advanceOrder": {"to": "complete"},
-    "putBehaviour": {"test_behaviour": "slow"},
-    "putBundlePortfolio": {"bundle_portfolio_id": "0197f2a0-5c1e-7b52-9a35-0d6a3f9c8e15"},
-    "createAccount": {"name": "Example Freight", "currency": "EUR", "beneficiary": "Example Freight Ltd"},
-    "createClientAccount": {"name": "A customer", "currency": "EUR", "idempotency_key": "customer-42"},
-    **{
-        key: {"name": "Example Freight", "beneficiary": "Example Freight Ltd", "handle": "example-freight"}
-        for key in ("putOwnAccount", "putAccount", "putOwnClientAccount", "putClientAccount")
-    },
-    **{
-        key: {"beneficiary": "Example Freight Ltd"}
-        for key in ("patchOwnAccount", "patchAccount", "patchOwnClientAccount", "patchClientAccount")
-    },
-    "suspendLot": {"reason": "The registry looks into it."},
-    "withdrawLot": {
-        "kind": "reversed",
-        "reason": "The forest burnt.",
-        "serial_first": 101,
-        "serial_last": 250,
-    },
-    "createProject": _PROJECT,
-    "putProject": _PROJECT,
-    "patchProject": {"methodology": "VM0007", "disabled": False},
-    "createBundle": _BUNDLE,
-    "putBundle": _BUNDLE,
-    "patchBundle": {"price": "14.20", "on_shortage": "reject"},
-    "setPrice": {"currency": "EUR", "price": "12.90", "valid_from": "2199-01-01T00:00:00Z"},
-    "createPortfolio": _PORTFOLIO,
-    "putPortfolio": _PORTFOLIO,
-    "patchPortfolio": {"label": "Nature above all"},
-    "putDefaultSelection": {"selection": [{"bundle": "example-forests"}]},
-    "setExchangeRates": {
-        "rates": [
-            {
-                "base_currency": "USD",
-                "quote_currency": "EUR",
-                "rate": "0.92",
-                "as_of": "2026-01-31",
-                "source": "European Central Bank",
-            }
-        ]
-    },
-    "createElectricityEstimate": {"consumption": {"amount": "1200", "unit": "kWh"}, "country_code": "DEU"},
+    "idempotency_key": "The key it was made with; percent-encode what is not a letter or digit.",
+    "factor_id": "The factor's id, with its slashes.",
 }
 # Operations that say everything with their path.
 WITHOUT_CONTENT = {"releaseLot", "cancelOrder", "suspendAccount", "resumeAccount"}
@@ -213,7 +151,7 @@ METADATA_FILTER = {
         "propertyNames": NO_NUL,
         "additionalProperties": {"type": "string"} | NO_NUL,
     },
-    "description": "Orders whose metadata has these values: `metadata[key]=value`.",
+    "description": "Those whose metadata has these values: `metadata[key]=value`.",
 }
 ACCOUNT_HEADER = {
     "name": "Lune-Account",
@@ -279,6 +217,18 @@ BULK_ROWS = {
         },
     },
 }
+BATCH = {
+    "type": "array",
+    "minItems": 1,
+    "maxItems": 10_000,
+    "items": {"$ref": "#/components/schemas/CreateTransactionEstimate"},
+}
+BATCH_OUTCOMES = {
+    "type": "array",
+    "items": {
+        "anyOf": [{"$ref": "#/components/schemas/EstimateBody"}, {"$ref": "#/components/schemas/ErrorBody"}]
+    },
+}
 OPTIONAL_BODIES = {"advanceOrder": "AdvanceOrder"}
 
 
@@ -325,7 +275,7 @@ def _complete(operation: dict[str, Any]) -> None:
     parameters = operation.setdefault("parameters", [])
     for parameter in parameters:
         _complete_parameter(parameter)
-    if name == "listOrders":
+    if name in ("listOrders", "listEstimates"):
         parameters.append(METADATA_FILTER)
     if is_repeatable:
         parameters.append(REQUEST_KEY)
@@ -350,6 +300,9 @@ def _complete_bodies(operation: dict[str, Any]) -> None:
         operation["requestBody"] = BULK_ROWS
         results = {"schema": {"type": "string", "description": "A result a line, then the total."}}
         operation["responses"]["200"]["content"]["application/x-ndjson"] = results
+    if name == "createBatchTransactionEstimate":
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": BATCH}}}
+        operation["responses"]["200"]["content"]["application/json"]["schema"] = BATCH_OUTCOMES
     if name == "reportRetirements":
         operation["responses"]["200"]["content"] |= {
             "text/csv": {"schema": {"type": "string"}},

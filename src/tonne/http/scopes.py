@@ -16,9 +16,15 @@ _OPERATIONS: dict[tuple[Scope, ...], str] = {
     (
         Scope.ORDERS_WRITE,
     ): "createOrderByMass createOrderByValue createOrderByEstimate orderInBulk cancelOrder "
-    "advanceOrder putBehaviour createElectricityEstimate",
+    "advanceOrder putBehaviour createElectricityEstimate updateElectricityEstimate createFlightEstimate "
+    "createPassengerTransportationEstimate createShippingEstimate updateShippingEstimate "
+    "createMultiLegShippingEstimate updateMultiLegShippingEstimate createTransactionEstimate "
+    "updateTransactionEstimate createBatchTransactionEstimate createEmissionFactorEstimate createDeclaredEstimate",
     (Scope.ORDERS_READ, Scope.ORDERS_WRITE): "quoteOrderByMass quoteOrderByValue quoteOrderByEstimate "
-    "getElectricityEstimate getBehaviour",
+    "listEstimates getEstimate getElectricityEstimate getFlightEstimate getPassengerTransportationEstimate "
+    "getShippingEstimate getMultiLegShippingEstimate getTransactionEstimate getTransactionEstimateByIdempotencyKey "
+    "getEmissionFactorEstimate getDeclaredEstimate getBehaviour listEmissionFactors listEmissionFactorRegions "
+    "getEmissionFactor",
     (
         Scope.CATALOGUE_READ,
     ): "listBundles getBundle listProjects getProject getProjectBySlug getBundleSelection "

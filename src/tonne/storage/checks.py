@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from tonne.storage.audit_checks import verify_chains
 from tonne.storage.commitment_checks import COMMITMENT_CHECKS
 from tonne.storage.database import Connection
+from tonne.storage.factor_checks import find_altered_editions
 from tonne.storage.ledger_checks import LEDGER_CHECKS
 from tonne.storage.retirement_checks import RETIREMENT_CHECKS
 
 FINDINGS_MAX = 100
 AUDIT_RULE = "the audit log is as it was written"
+EDITIONS_RULE = "each imported edition says what it said when it was loaded"
 # A whole table may have to be read.
 STATEMENT_TIMEOUT_SECONDS = 3600
 
@@ -49,6 +51,8 @@ CHECKS = {
           LEFT JOIN estimates e ON e.organisation_id = o.organisation_id AND e.account_id = o.account_id
                                AND e.estimate_id = o.estimate_id
          WHERE o.estimate_id IS NOT NULL AND e.tonnes IS DISTINCT FROM o.requested_tonnes
+           -- Once its order is cancelled or failed, an estimate may be replaced.
+           AND (e.changed_at IS NULL OR (o.cancelled_at IS NULL AND o.failed_at IS NULL))
     """,
     "the statuses of an order were reached one after the other": """
         SELECT 'order ' || order_id FROM orders
@@ -100,4 +104,5 @@ async def run_checks(connection: Connection) -> AsyncIterator[Checked]:
             cursor = await connection.cursor(statement, timeout=STATEMENT_TIMEOUT_SECONDS)
             rows = await cursor.fetch(FINDINGS_MAX, timeout=STATEMENT_TIMEOUT_SECONDS)
             yield Checked(rule, tuple(row[0] for row in rows))
+        yield Checked(EDITIONS_RULE, (await find_altered_editions(connection))[:FINDINGS_MAX])
         yield Checked(AUDIT_RULE, (await verify_chains(connection)).findings)

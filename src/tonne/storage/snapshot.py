@@ -1,4 +1,4 @@
-"""What every request reads, kept in memory: the catalogue, the accounts and the keys.
+"""What every request reads, kept in memory: the catalogue, the accounts, the keys and the emission factors.
 
 Refreshed at once when a change is announced, and on a timer for the announcement that got lost. What must not be
 stale by even a moment (a key's or account's state, idempotency) is checked again inside the write itself.
@@ -23,6 +23,7 @@ from tonne.storage.accounts import load_directory
 from tonne.storage.catalogue import load_catalogue
 from tonne.storage.changes import CHANNEL
 from tonne.storage.database import Pool
+from tonne.storage.factors import ImportedFactors, load_imported_factors
 from tonne.storage.serving import LEASE_SECONDS, announce_reading, announce_snapshot, forget_process
 
 REFRESH_SECONDS = 5.0
@@ -32,10 +33,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The catalogue and the directory as of one moment."""
+    """The catalogue, the directory and the imported emission factors as of one moment."""
 
     catalogue: Catalogue = field(default_factory=Catalogue)
     directory: Directory = field(default_factory=Directory)
+    factors: ImportedFactors = field(default_factory=ImportedFactors)
 
 
 @dataclass(slots=True)
@@ -77,7 +79,8 @@ class SnapshotKeeper:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 catalogue = await load_catalogue(connection, on=self.now().date())
                 directory = await load_directory(connection)
-            self.current = Snapshot(catalogue, directory)
+                factors = await load_imported_factors(connection, self.current.factors)
+            self.current = Snapshot(catalogue, directory, factors)
             self._refreshed_at = began
             if self.process_id is not None:
                 await announce_snapshot(connection, self.process_id, seen_at)
