@@ -37,13 +37,13 @@ from tonne.domain.errors import (
     TonneError,
     ValidationFailed,
 )
-from tonne.domain.estimates import Calculation, Step
+from tonne.domain.estimates import Calculation, Step, shown
 from tonne.domain.factors import Factor, FactorBook
 from tonne.domain.mass import Mass, MassUnit
 from tonne.estimates.builtin_factors import builtin_factors
 from tonne.estimates.by_factor import Activity
 from tonne.estimates.declared import Declaration
-from tonne.estimates.distances import TransitCorridor
+from tonne.estimates.distances import TransitCorridor, great_circle_km
 from tonne.estimates.electricity import Consumption, Electricity, EnergyUnit
 from tonne.estimates.flights import CabinClass, Flight
 from tonne.estimates.passengers import (
@@ -59,7 +59,7 @@ from tonne.estimates.passengers import (
     VehicleType,
 )
 from tonne.estimates.places import find_airport, find_port, place_at
-from tonne.estimates.routes import Route
+from tonne.estimates.routes import Route, Way, travelled
 from tonne.estimates.shipping import CargoType, Shipment, ShippingLeg, shipping_methods
 from tonne.estimates.spending import DollarRate, Transaction
 
@@ -199,6 +199,13 @@ def test_nonsense_is_refused_and_the_refusal_points_at_it(
     assert type(refused.value) is error
     assert [violation.pointer for violation in refused.value.violations] == [pointer]
     assert refused.value.violations[0].message
+
+
+def test_a_journey_to_where_it_starts_is_told_from_one_that_is_too_short() -> None:
+    with pytest.raises(DistanceInvalid, match="name two places"):
+        found(Flight(flown("LHR", "EGLL")))
+    with pytest.raises(DistanceInvalid, match="more than 0"):
+        found(Flight(over(0)))
 
 
 @pytest.mark.parametrize(
@@ -543,6 +550,9 @@ def test_an_old_factor_is_still_found_by_its_id() -> None:
     book = builtin_factors().with_more([edition_of(FREIGHT_TRAIN, 2026, "0.03")])
     assert found(done(1000, "t*km", TRAIN), book=book).grams == 27790
     assert found(done(1000, "t*km", "desnz-2026/27_315_3151_14_1"), book=book).grams == 30000
+    later = book.with_more([edition_of(FREIGHT_TRAIN, 2027, "0.02")])
+    by_id = [done(1000, "t*km", f"desnz-{year}/27_315_3151_14_1") for year in (2025, 2026, 2027)]
+    assert [found(each, book=later).grams for each in by_id] == [27790, 30000, 20000]
 
 
 def test_a_withdrawn_edition_counts_no_more_but_is_found_by_its_id() -> None:
@@ -563,3 +573,34 @@ def test_grids_of_an_older_year_join_those_of_the_latest() -> None:
     assert found(consumed("DEU", 2025), book=book).grams == 300_000
     with pytest.raises(ValidationFailed, match="2019, 2025"):
         found(consumed("DEU", 2020), book=book)
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "refused"),
+    [("LHR", "CDG", False), ("LHR", "DUB", False), ("LHR", "JFK", True), ("LHR", "SYD", True)],
+)
+def test_roads_and_railways_cross_channels_and_no_seas(
+    source: str, destination: str, *, refused: bool
+) -> None:
+    ends = find_airport(source, ""), find_airport(destination, "")
+    route = Route(*ends)
+    if refused:
+        with pytest.raises(ValidationFailed, match="km of sea: give the distance"):
+            travelled(route, Way.ROAD, "/route")
+    else:
+        km, _ = travelled(route, Way.ROAD, "/route")
+        assert km > great_circle_km(*ends)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("0.0000004", "0.0000004"),
+        ("0.00123456789", "0.00123457"),
+        ("1/3", "0.333333"),
+        ("12.3456785", "12.345679"),
+        ("0", "0"),
+    ],
+)
+def test_numbers_are_shown_to_six_decimals_or_six_digits_that_count(value: str, text: str) -> None:
+    assert shown(Fraction(value)) == text

@@ -18,7 +18,7 @@ from tonne.domain.mass import QUANTITY_GRAMS_MAX, MassUnit
 from tonne.domain.selection import Choice
 
 _MILLIGRAM_DIGITS = 3
-_SHOWN_DIGITS = 6
+_SHOWN_DIGITS, _SHOWN_DIGITS_MAX = 6, 60
 
 
 class EstimateKind(StrEnum):
@@ -149,5 +149,9 @@ def factor_step(
 
 
 def shown(value: Fraction | Decimal) -> str:
-    """A number for people: exact up to six decimals, rounded half up beyond."""
-    return plain(from_units(round_half_up(Fraction(value), _SHOWN_DIGITS), _SHOWN_DIGITS))
+    """A number for people: exact up to six decimals, rounded half up beyond; of what is below one, six digits count."""
+    exact = Fraction(value)
+    digits = _SHOWN_DIGITS
+    while 0 < exact * 10 ** (digits - _SHOWN_DIGITS + 1) < 1 and digits < _SHOWN_DIGITS_MAX:
+        digits += 1
+    return plain(from_units(round_half_up(exact, digits), digits))

@@ -14,7 +14,7 @@ from threading import Lock
 from geographiclib.geodesic import Geodesic
 
 from tonne.domain.errors import DistanceInvalid, PortNotFound, ValidationFailed
-from tonne.estimates.land import shortened
+from tonne.estimates.land import shortened, widest_water_km
 from tonne.estimates.places import Place
 
 # Longer than any journey: once around the world and back to half the way.
@@ -25,6 +25,8 @@ LAND_DETOUR = Decimal("1.2")
 LAND_DETOUR_SOURCE = (
     "Newell (1980), Traffic Flow on Transportation Networks: routes are about 1.2 times the straight line"
 )
+# No bridge and no tunnel is longer.
+WATER_KM_MAX = 100
 # Farther from the network of shipping lanes lies no sea port.
 TO_SEA_KM_MAX = 100
 _METRE = Decimal("0.001")
@@ -73,8 +75,19 @@ def great_circle_km(source: Place, destination: Place) -> Decimal:
     return _rounded(metres / 1000)
 
 
-def land_km(source: Place, destination: Place) -> Decimal:
-    """The way by road or rail in kilometres: the great circle with an allowance for detours."""
+def land_km(source: Place, destination: Place, pointer: str) -> Decimal:
+    """The way by road or rail in kilometres: the great circle with an allowance for detours.
+
+    Raises:
+        ValidationFailed: the great circle crosses over 100 km of sea, where no allowance tells the way around.
+    """
+    water = widest_water_km(_point(source), _point(destination))
+    if water > WATER_KM_MAX:
+        raise ValidationFailed.at(
+            pointer,
+            f"the straight line from {source.name} to {destination.name} crosses some {water} km of sea: "
+            "give the distance of the way by land",
+        )
     return (great_circle_km(source, destination) * LAND_DETOUR).quantize(_METRE, ROUND_HALF_UP)
 
 

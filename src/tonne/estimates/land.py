@@ -54,6 +54,20 @@ def _land() -> bytes:
     return land
 
 
+def widest_water_km(source: LonLat, destination: LonLat) -> int:
+    """The longest stretch of open water on the great circle between two places, to some 10 km."""
+    land = _land()
+    start, end = _point(source), _point(destination)
+    pieces = max(1, ceil(_angle(start, end) / _SAMPLE))
+    dx, dy, dz = ((b - a) / pieces for a, b in zip(start, end, strict=True))
+    widest = here = 0
+    for piece in range(pieces + 1):
+        x, y, z = start[0] + dx * piece, start[1] + dy * piece, start[2] + dz * piece
+        here = 0 if land[_cell(x, y, z)] else here + 1
+        widest = max(widest, here)
+    return round(widest * _angle(start, end) / pieces * _EARTH_KM)
+
+
 def _pulled(points: list[_Point], ends: tuple[_Point, _Point]) -> list[_Point]:
     """From each point on to the farthest one in sight: doubled steps, then halved ones."""
     last = len(points) - 1
@@ -82,13 +96,18 @@ def _open_water(start: _Point, end: _Point, ends: tuple[_Point, _Point]) -> bool
     dx, dy, dz = ((b - a) / pieces for a, b in zip(start, end, strict=True))
     for piece in range(1, pieces):
         x, y, z = start[0] + dx * piece, start[1] + dy * piece, start[2] + dz * piece
-        row = min(int((90 - degrees(atan2(z, hypot(x, y)))) * _CELLS_PER_DEGREE), _ROWS - 1)
-        column = int((degrees(atan2(y, x)) + 180) * _CELLS_PER_DEGREE) % _COLUMNS
-        if land[row * _COLUMNS + column]:
+        if land[_cell(x, y, z)]:
             here = _unit((x, y, z))
             if all(_angle(here, port) > _HARBOUR for port in ends):
                 return False
     return True
+
+
+def _cell(x: float, y: float, z: float) -> int:
+    """Where the grid has the place below a point, which need not lie on the surface."""
+    row = min(int((90 - degrees(atan2(z, hypot(x, y)))) * _CELLS_PER_DEGREE), _ROWS - 1)
+    column = int((degrees(atan2(y, x)) + 180) * _CELLS_PER_DEGREE) % _COLUMNS
+    return row * _COLUMNS + column
 
 
 def _subdivided(points: list[_Point]) -> list[_Point]:

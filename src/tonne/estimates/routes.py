@@ -31,6 +31,23 @@ class Way(StrEnum):
     INLAND_WATERWAY = "inland_waterway"
 
 
+# How people call what searoute calls otherwise.
+_PASSAGES = {
+    "babalmandab": "Bab-el-Mandeb",
+    "bering": "the Bering Strait",
+    "bosporus": "the Bosporus",
+    "chili": "Cape Horn",
+    "gibraltar": "Gibraltar",
+    "malacca": "the Strait of Malacca",
+    "northwest": "the Northwest Passage",
+    "ormuz": "the Strait of Hormuz",
+    "panama": "the Panama Canal",
+    "south_africa": "the Cape of Good Hope",
+    "suez": "the Suez Canal",
+    "sunda": "the Sunda Strait",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """Two places, or a distance in kilometres."""
@@ -74,7 +91,8 @@ def _between(
     ends = {"source": _named(source), "destination": _named(destination)}
     if way is Way.SEA:
         found = sea_route(source, destination, corridor, pointer)
-        via = f" by {', '.join(found.passages)}" if found.passages else ""
+        passages = [_PASSAGES.get(name, name) for name in found.passages]
+        via = f" by {', '.join(passages)}" if passages else ""
         return found.km, Step(
             description=f"Shortest sea route on the network of shipping lanes, pulled taut at sea{via}",
             inputs=ends,
@@ -91,7 +109,7 @@ def _between(
             if isinstance(source, Airport) or isinstance(destination, Airport)
             else None,
         )
-    km = land_km(source, destination)
+    km = land_km(source, destination, pointer)
     return km, Step(
         description="Great circle on the WGS 84 ellipsoid, times an allowance for detours",
         inputs={

@@ -33,9 +33,11 @@ _TAKEN_SCORE_MIN = 86
 _SHOWN_SCORE_MIN = 60
 _SHOWN_MAX = 3
 _ALIKE_MAX = 50
-# Words that half the names have, or that any sentence has: alone they say nothing of what was bought.
+# Words that half the names have, or that any sentence has: alone they say nothing of what was bought. For energy there is no
+# factor by money: `electricity` takes it by the kilowatt-hour.
 _EVERYWHERE = (
-    "a all an and at by company equipment except for from general goods in manufacturing miscellaneous name of on or "
+    "a all an and at by company electricity energy equipment except for from general goods in manufacturing "
+    "miscellaneous name of on or power "
     "other product products production sales service services shop shops store stores supplies the to trade wholesale with"
 )
 _SAYS_NOTHING = frozenset(_EVERYWHERE.split())
@@ -202,8 +204,8 @@ def _search(book: FactorBook, term: str) -> tuple[tuple[str, str] | None, tuple[
 
 
 def _is_called(term: str, name: str) -> bool:
-    """Whether it is the first of the words for it that a name lists."""
-    return utils.default_process(name.partition(",")[0]) == utils.default_process(term)
+    """Whether it is one of the words for it that a name lists."""
+    return utils.default_process(term) in [utils.default_process(word) for word in name.split(",")]
 
 
 @lru_cache(maxsize=2)
