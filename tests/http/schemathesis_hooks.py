@@ -72,6 +72,8 @@ REFUSED_VALUES = {
     "takes at most 20 values": "how many values separated by commas there are",
     "is no CSV": "what CSV is",
     "there are no rows": "what a row is",
+    "km of sea": "where the sea is",
+    "is yet to come": "what day it is",
     "Send a picture as": "what a picture is",
     "Send a logo as": "what a picture is",
     "certificates can't print this logo": "what a picture is",
