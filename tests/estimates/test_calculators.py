@@ -559,7 +559,9 @@ def test_a_withdrawn_edition_counts_no_more_but_is_found_by_its_id() -> None:
     newer = edition_of(FREIGHT_TRAIN, 2026, "0.03")
     book = builtin_factors().with_more([], [newer])
     assert masses(book) == {"rail": 27790}
-    assert found(done(1000, "t*km", newer.factor_id), book=book).grams == 30000
+    assert book.by_id[newer.factor_id] is newer
+    with pytest.raises(EmissionFactorIdInvalid, match="was withdrawn"):
+        found(done(1000, "t*km", newer.factor_id), book=book)
     assert book.withdrawn == {"desnz-2026"}
 
 
@@ -604,3 +606,23 @@ def test_roads_and_railways_cross_channels_and_no_seas(
 )
 def test_numbers_are_shown_to_six_decimals_or_six_digits_that_count(value: str, text: str) -> None:
     assert shown(Fraction(value)) == text
+
+
+def test_a_corridor_that_leaves_no_way_is_refused() -> None:
+    route = Route(find_port("PABLB", ""), find_port("USLAX", ""), corridor=TransitCorridor.SUEZ)
+    with pytest.raises(ValidationFailed, match="takes suez"):
+        travelled(route, Way.SEA, "/route")
+
+
+def test_a_request_looks_for_ten_sea_routes_at_most() -> None:
+    sea = ShippingLeg(Route(find_port("NLRTM", ""), find_port("GBFXT", "")), "container_ship")
+    shipment = Shipment(tonnes=Decimal(1))
+    assert found(MultiLegShipping(shipment, [sea] * 10)).grams > 0
+    with pytest.raises(ValidationFailed, match="at most 10 legs go by sea"):
+        found(MultiLegShipping(shipment, [sea] * 11))
+
+
+@pytest.mark.parametrize("term", ["casino", "newsprint", "s", "part"])
+def test_what_a_name_excludes_and_what_says_nothing_is_not_found(term: str) -> None:
+    with pytest.raises(ValidationFailed, match="nothing that has an emission factor"):
+        found(Transaction(Decimal(10), "USD", date(2026, 1, 1), "USA", search_terms=(term,)))

@@ -278,3 +278,14 @@ def test_a_rate_that_is_replaced_later_changes_no_old_estimate(service: Service,
     assert api.get(f"/estimates/{old['id']}").json() == old
     new = batch(api, [buying("300", "THB", **at("2022-03-02"))])[0]
     assert abs(grams(new) * 2 - grams(old)) <= Decimal(1)
+
+
+def test_a_batch_is_not_repeatable_by_header_and_says_so(api: httpx.Client, refusal: Refusal) -> None:
+    body = [
+        {
+            "value": {"value": "1", "currency": "USD"},
+            "merchant": {"country_code": "USA", "category_code": "5812"},
+        }
+    ]
+    answer = api.post("/estimates/transactions/batch", json=body, headers={"Idempotency-Key": "a"})
+    assert refusal(answer) == (400, "validation_error")

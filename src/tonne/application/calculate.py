@@ -76,6 +76,11 @@ def find_factor(factor_id: str, book: FactorBook) -> Factor:
         EmissionFactorIdInvalid: there is none; the message names near matches.
     """
     found = book.by_id.get(factor_id)
+    if found is not None and found.edition.edition_id in book.withdrawn:
+        raise EmissionFactorIdInvalid.at(
+            "/emission_factor_id",
+            f"{found.edition.edition_id} was withdrawn: take a factor of another edition",
+        )
     if found is None:
         # Compared in capitals, as all codes are.
         known = {each.upper(): each for each in book.by_id}

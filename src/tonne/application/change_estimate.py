@@ -11,7 +11,7 @@ from tonne.application.make_estimate import EstimateDraft, key_taken_by
 from tonne.domain.accounts import Account
 from tonne.domain.audit import Actor, Change
 from tonne.domain.decimals import plain
-from tonne.domain.errors import EstimateOrderAlreadyPlaced, NotFound
+from tonne.domain.errors import EstimateOrderAlreadyPlaced, NotFound, ValidationFailed
 from tonne.domain.estimates import Calculation, Estimate
 from tonne.storage.audit import record_changes
 from tonne.storage.database import Pool
@@ -49,6 +49,11 @@ async def change_estimate(
         old = await lock_estimate(connection, account, estimate_id)
         if old is None or old.kind is not new.kind:
             raise NotFound
+        if (
+            None not in (old.idempotency_key, new.idempotency_key)
+            and old.idempotency_key != new.idempotency_key
+        ):
+            raise ValidationFailed.at("/idempotency_key", "stays what it is for the life of the estimate")
         if await is_ordered(connection, account, estimate_id):
             raise EstimateOrderAlreadyPlaced(
                 "An order was placed by this emission estimate: it can't be changed any more. Make another one."

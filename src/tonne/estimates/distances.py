@@ -5,6 +5,7 @@ All are rounded half up to the metre, and exact decimals from there on.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
@@ -101,6 +102,8 @@ def sea_route(source: Place, destination: Place, corridor: TransitCorridor | Non
         ValidationFailed: no route between them takes the corridor.
     """
     found = _sea_route(_point(source), _point(destination), corridor)
+    if found is None:
+        raise _no_way(source, destination, corridor, pointer)
     for end, place, off_km in (
         ("source", source, found.source_off_km),
         ("destination", destination, found.destination_off_km),
@@ -111,11 +114,21 @@ def sea_route(source: Place, destination: Place, corridor: TransitCorridor | Non
                 f"{place.name} is over {TO_SEA_KM_MAX} km from any shipping lane: name a sea port",
             )
     if corridor is not None and _PASSAGES[corridor] not in found.route.passages:
-        raise ValidationFailed.at(
-            f"{pointer}/transit_corridor",
-            f"no route from {source.name} to {destination.name} takes {corridor.value}: leave it out",
-        )
+        raise _no_way(source, destination, corridor, pointer)
     return found.route
+
+
+def _no_way(
+    source: Place, destination: Place, corridor: TransitCorridor | None, pointer: str
+) -> ValidationFailed:
+    if corridor is None:
+        return ValidationFailed.at(
+            pointer, f"there is no way by sea from {source.name} to {destination.name}: give the distance"
+        )
+    return ValidationFailed.at(
+        f"{pointer}/transit_corridor",
+        f"no route from {source.name} to {destination.name} takes {corridor.value}: leave it out",
+    )
 
 
 def checked_distance(km: Decimal, pointer: str) -> Decimal:
@@ -143,14 +156,17 @@ _turn = Lock()
 @lru_cache(maxsize=_ROUTES_KEPT)
 def _sea_route(
     source: tuple[float, float], destination: tuple[float, float], corridor: TransitCorridor | None
-) -> _Found:
+) -> _Found | None:
     closed = {_ICY} if corridor is None else set(_PASSAGES.values()) - {_PASSAGES[corridor]}
     # Imported with the first route that is asked for: the network of shipping lanes takes some 40 MB.
     import searoute  # noqa: PLC0415
 
-    with _turn:
+    with _turn, warnings.catch_warnings(action="ignore"):
+        # It warns where what is closed leaves no way, and finds an empty one.
         found = searoute.searoute(source, destination, restrictions=list(closed), return_passages=True)
     lane = found["geometry"]["coordinates"]
+    if not lane:
+        return None
     off = [
         great_circle_km(Place("", end[1], end[0]), Place("", node[1], node[0]))
         for end, node in ((source, lane[0]), (destination, lane[-1]))

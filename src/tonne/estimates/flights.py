@@ -21,6 +21,7 @@ from tonne.domain.estimates import (
 )
 from tonne.domain.factors import Factor, FactorBook
 from tonne.estimates.routes import Route, Way, travelled
+from tonne.estimates.units import conversion
 
 # Source: DESNZ, Greenhouse gas reporting: conversion factors, methodology paper, aviation.
 SHORT_HAUL_KM_MAX = 3_700
@@ -78,7 +79,7 @@ def estimate_flight(wanted: Flight, book: FactorBook, pointer: str = "") -> Calc
     haul = haul_of(wanted.route, one_way_km)
     factor, cabin = _factor(haul, wanted.cabin_class, book, radiative_forcing=wanted.radiative_forcing)
     passenger_km = Fraction(km) * wanted.passengers
-    exact = factor_grams(factor, passenger_km)
+    exact = factor_grams(factor, passenger_km * conversion("person*km", factor.unit))
     inputs = {
         "distance": f"{shown(km)} km" + (" (there and back)" if wanted.is_return else ""),
         "passengers": str(wanted.passengers),
@@ -135,6 +136,6 @@ def _for_comparison(factor: Factor, passenger_km: Fraction, *, has_forcing: bool
     return factor_step(
         factor,
         {"passenger_distance": f"{shown(passenger_km)} person*km"},
-        factor_grams(factor, passenger_km),
+        factor_grams(factor, passenger_km * conversion("person*km", factor.unit)),
         description=f"For comparison, {having} radiative forcing; not counted",
     )

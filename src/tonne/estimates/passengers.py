@@ -16,7 +16,8 @@ from tonne.domain.estimates import Calculation, factor_grams, factor_step, grams
 from tonne.domain.factors import Factor, FactorBook
 from tonne.estimates.flights import CabinClass, Flight, estimate_flight
 from tonne.estimates.legs import added_up
-from tonne.estimates.routes import Route, Way, travelled
+from tonne.estimates.routes import Route, Way, refuse_many_sea_routes, travelled
+from tonne.estimates.units import conversion
 
 
 class RailType(StrEnum):
@@ -140,6 +141,8 @@ def estimate_journey(wanted: Journey, book: FactorBook) -> Calculation:
     Raises:
         TonneError: a leg can't be estimated; then nothing is.
     """
+    ferries = ((Way.SEA, leg.route) for leg in wanted.legs if isinstance(leg, FerryLeg))
+    refuse_many_sea_routes(ferries, "/legs")
     found = [
         _leg(leg, wanted.passengers, book, f"/legs/{position}") for position, leg in enumerate(wanted.legs)
     ]
@@ -173,7 +176,7 @@ def _by_road(leg: RoadLeg, passengers: int, book: FactorBook, pointer: str) -> C
     factor = _car(leg, book, pointer) if is_car else book[leg.vehicle_type.replace("_", "/")]
     km, steps = travelled(leg.route, Way.ROAD, f"{pointer}/route")
     vehicle_km = Fraction(km) * leg.vehicles
-    exact = factor_grams(factor, vehicle_km)
+    exact = factor_grams(factor, vehicle_km * conversion("km", factor.unit))
     step = factor_step(factor, {"distance": f"{shown(km)} km", "vehicles": str(leg.vehicles)}, exact)
     return Calculation(grams_from(exact, pointer), (*steps, step), distance_km=km, factor=factor)
 
@@ -194,7 +197,7 @@ def _car(leg: RoadLeg, book: FactorBook, pointer: str) -> Factor:
 def _by_passenger(route: Route, way: Way, factor: Factor, passengers: int, pointer: str) -> Calculation:
     km, steps = travelled(route, way, f"{pointer}/route")
     passenger_km = Fraction(km) * passengers
-    exact = factor_grams(factor, passenger_km)
+    exact = factor_grams(factor, passenger_km * conversion("person*km", factor.unit))
     inputs = {
         "distance": f"{shown(km)} km",
         "passengers": str(passengers),

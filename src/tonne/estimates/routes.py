@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -19,6 +20,8 @@ from tonne.estimates.distances import (
 )
 from tonne.estimates.land import LAND_SOURCE
 from tonne.estimates.places import AIRPORTS_SOURCE, Airport, Place
+
+SEA_ROUTES_MAX = 10
 
 
 class Way(StrEnum):
@@ -56,6 +59,19 @@ class Route:
     destination: Place | None = None
     distance_km: Decimal | None = None
     corridor: TransitCorridor | None = None
+
+
+def refuse_many_sea_routes(ways: Iterable[tuple[Way, Route]], pointer: str) -> None:
+    """Refuse a request that would look for sea routes for seconds.
+
+    Raises:
+        ValidationFailed: over ten legs go by sea between two places.
+    """
+    sea = sum(way is Way.SEA and route.source is not None for way, route in ways)
+    if sea > SEA_ROUTES_MAX:
+        raise ValidationFailed.at(
+            pointer, f"at most {SEA_ROUTES_MAX} legs go by sea between two places: give others' distances"
+        )
 
 
 def travelled(route: Route, way: Way, pointer: str) -> tuple[Decimal, tuple[Step, ...]]:

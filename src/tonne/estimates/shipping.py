@@ -20,7 +20,7 @@ from tonne.domain.factors import Factor, FactorBook
 from tonne.estimates.flights import haul_of, taken_as
 from tonne.estimates.legs import added_up
 from tonne.estimates.near import hint, near_names
-from tonne.estimates.routes import Route, Way, travelled
+from tonne.estimates.routes import Route, Way, refuse_many_sea_routes, travelled
 from tonne.estimates.units import conversion
 
 _SIMPLE = "truck, van, rail, container_ship, bulk, tanker, air, inland_waterway"
@@ -100,6 +100,8 @@ def estimate_multi_leg_shipping(
         TonneError: a leg can't be estimated; then nothing is.
     """
     tonnes, steps = _mass(shipment)
+    ways = ((find_method(leg.method, f"/legs/{n}/method").way, leg.route) for n, leg in enumerate(legs))
+    refuse_many_sea_routes(ways, "/legs")
     total = added_up([_leg(tonnes, leg, book, f"/legs/{position}") for position, leg in enumerate(legs)])
     return Calculation(total.grams, (*steps, *total.steps), legs=total.legs, distance_km=total.distance_km)
 

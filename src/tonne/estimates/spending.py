@@ -7,6 +7,7 @@ a purchase elsewhere is estimated with them too, and told so. Prices: US consume
 from __future__ import annotations
 
 import csv
+import re
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,9 +38,11 @@ _ALIKE_MAX = 50
 # factor by money: `electricity` takes it by the kilowatt-hour.
 _EVERYWHERE = (
     "a all an and at by company electricity energy equipment except for from general goods in manufacturing "
-    "miscellaneous name of on or power "
+    "miscellaneous name of on or power part related day air new small human "
     "other product products production sales service services shop shops store stores supplies the to trade wholesale with"
 )
+# What an industry's name says that it is not.
+_EXCEPTED = re.compile(r" ?\(except[^)]*\)")
 _SAYS_NOTHING = frozenset(_EVERYWHERE.split())
 _TERMS_KEPT = 50_000
 
@@ -129,6 +132,10 @@ def _in_prices_of(price_year: int, dollars: Fraction, year: int) -> tuple[Fracti
     known = years[bisect_right(years, year) - 1]
     if known == price_year:
         return dollars, ()
+    if price_year not in index:
+        raise ValidationFailed.at(
+            "/merchant", f"the factor counts in prices of {price_year}, which are not known"
+        )
     real = dollars * Fraction(index[price_year]) / Fraction(index[known])
     late = f"; the index of {known} is the latest known" if known != year else ""
     step = Step(
@@ -161,13 +168,18 @@ def _industry(wanted: Transaction, book: FactorBook) -> tuple[Factor, str | None
             )
         return factor, None
     assert wanted.search_terms, "a merchant has a category or a search term"
-    searched = [_search(book, term) for term in wanted.search_terms]
-    name_and_industry = next((found for found, _ in searched if found is not None), None)
+    likest: tuple[str, ...] = ()
+    name_and_industry = None
+    for term in wanted.search_terms:
+        name_and_industry, alike = _search(book, term)
+        likest = likest or alike
+        if name_and_industry is not None:
+            break
     if name_and_industry is None:
         raise ValidationFailed.at(
             "/merchant/search_term",
             f"nothing that has an emission factor is called {wanted.search_terms[0][:80]!r}: "
-            "use other words, or a category_code" + hint(searched[0][1]),
+            "use other words, or a category_code" + hint(likest),
         )
     name, naics = name_and_industry
     return book.newest[(SOURCE, naics)], name
@@ -176,7 +188,7 @@ def _industry(wanted: Transaction, book: FactorBook) -> tuple[Factor, str | None
 @lru_cache(maxsize=_TERMS_KEPT)
 def _search(book: FactorBook, term: str) -> tuple[tuple[str, str] | None, tuple[str, ...]]:
     """What a term is taken for: its name and its industry; and what else is like it."""
-    if _SAYS_NOTHING.issuperset(utils.default_process(term).split()):
+    if _SAYS_NOTHING.issuperset(word for word in utils.default_process(term).split() if len(word) > 1):
         return None, ()
     names = _searched(book)
     alike = process.extract(
@@ -211,7 +223,7 @@ def _is_called(term: str, name: str) -> bool:
 @lru_cache(maxsize=2)
 def _searched(book: FactorBook) -> Mapping[str, str]:
     """What terms are looked for in: merchant categories and industries, and the industry of each."""
-    industries = {factor.name: factor.activity for factor in book.of_source(SOURCE)}
+    industries = {_EXCEPTED.sub("", factor.name): factor.activity for factor in book.of_source(SOURCE)}
     known = set(industries.values())
     categories = {
         name: _categories()[code] for code, name in _category_names().items() if _categories()[code] in known

@@ -12,9 +12,15 @@ _ON = """
     SELECT w.currency, w.day, r.base_currency, r.quote_currency, r.rate, r.as_of, r.source
       FROM unnest($1::text[], $2::date[]) AS w (currency, day)
       JOIN LATERAL (
-        SELECT * FROM exchange_rates e
-         WHERE e.as_of <= w.day AND (e.base_currency, e.quote_currency) IN ((w.currency, $3), ($3, w.currency))
-         ORDER BY e.as_of DESC, e.base_currency = w.currency DESC LIMIT 1) AS r ON true
+        SELECT * FROM (
+            (SELECT * FROM exchange_rates
+              WHERE base_currency = w.currency AND quote_currency = $3 AND as_of <= w.day
+              ORDER BY as_of DESC LIMIT 1)
+            UNION ALL
+            (SELECT * FROM exchange_rates
+              WHERE base_currency = $3 AND quote_currency = w.currency AND as_of <= w.day
+              ORDER BY as_of DESC LIMIT 1)) AS found
+         ORDER BY as_of DESC, base_currency = w.currency DESC LIMIT 1) AS r ON true
 """
 
 

@@ -9,10 +9,8 @@ from typing import Annotated
 from litestar import Response, get
 from litestar.params import QueryParameter
 
-from tonne.application.calculate import find_factor
 from tonne.application.find_factors import LogicalUnit, find_factors
 from tonne.domain.errors import (
-    EmissionFactorIdInvalid,
     IdInvalid,
     NotFound,
     PaginationLimitInvalid,
@@ -116,10 +114,10 @@ async def list_emission_factor_regions(request: ApiRequest) -> EmissionFactorReg
 )
 async def get_emission_factor(request: ApiRequest) -> EmissionFactorBody:
     """Get an emission factor of any edition by its id, as estimates name it."""
-    try:
-        return factor_body(find_factor(request.scope["path"].removeprefix(BY_ID_PATH), book_of(request)))
-    except EmissionFactorIdInvalid:
-        raise NotFound from None
+    found = book_of(request).by_id.get(request.scope["path"].removeprefix(BY_ID_PATH))
+    if found is None:
+        raise NotFound
+    return factor_body(found)
 
 
 def _listed(query: dict[str, str], name: str) -> tuple[str, ...]:

@@ -144,6 +144,10 @@ async def create_batch_transaction_estimate(request: ApiRequest) -> Response[lis
     Each is on its own: the answer has an estimate or an error for each, in order. Give each an `idempotency_key` to send
     the batch again safely: what was made before is answered with 409.
     """
+    if "idempotency-key" in request.headers:
+        raise ValidationFailed.at(
+            "Idempotency-Key", "is not for batches: give each purchase an idempotency_key"
+        )
     body, _ = await request.file(["application/json"], bytes_max=BATCH_BYTES_MAX)
     rows = _read_rows(body)
     outcomes = await estimate_in_batch(
