@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import signal
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from threading import Thread
@@ -31,7 +31,6 @@ from tonne.storage.snapshot import SnapshotKeeper
 from tonne.web.images import IMAGES
 from tonne.web.proof import PROOF_PAGES
 
-PARENT_WATCH_SECONDS = 0.5
 BATCHES_IN_FLIGHT = 2
 
 
@@ -50,17 +49,21 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
     configure_logging(chosen.log_format)
     if settings is None and chosen.workers > 1:
-        Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+        Thread(target=_end_with_parent, daemon=True).start()
     limiter = RateLimiter(chosen.rate_limit_per_second)
     proxies = chosen.trusted_networks
     return create_api(services_running, limiter, trusted_proxies=proxies, pages=[PROOF_PAGES, IMAGES])
 
 
-def _end_with_parent(parent_pid: int) -> None:
-    """End this worker when the process that started it is gone: killed, it could not say goodbye."""
-    while os.getppid() == parent_pid:
-        time.sleep(PARENT_WATCH_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
+def _end_with_parent() -> None:
+    """End this worker when the process that started it is gone: killed, it could not say goodbye.
+
+    It may be gone before this begins, while a worker is still being loaded: the parent's pid would tell of another then.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _collect_garbage_seldom() -> None:

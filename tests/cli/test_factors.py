@@ -93,6 +93,14 @@ def test_an_edition_is_loaded_once_and_other_figures_are_its_next_revision(run, 
     assert len(after["content_sha256"]) == 64
 
 
+def test_the_same_figures_of_another_year_are_another_edition(run, tonne):
+    text = HEADER + "felt,Felt,NZL,kg,20\n"
+    run(text, source="felted", year="2024")
+    run(text, source="felted", year="2025")
+    named = [edition for edition in editions(tonne) if "felted" in str(edition)]
+    assert len(named) == 2
+
+
 def test_a_dry_run_tells_what_would_be_and_changes_nothing(run, tonne, run_sql):
     before = (editions(tonne), rows_stored(run_sql), audited(run_sql, "dry-2025"))
     told = run(HEADER + ROWS.replace("1.85", "1.84"), "--dry-run", source="dry")
@@ -297,7 +305,7 @@ def test_check_finds_an_edition_that_no_longer_says_what_it_said(run, tonne, run
     rules = json.loads(tonne("check", "--json").stdout)["rules"]
     assert any(rule["rule"] == EDITIONS_RULE for rule in rules)
     run_sql("UPDATE emission_factors SET kg_co2e = 1.1 WHERE edition_id = 'altered-2025' AND activity = 'x'")
-    assert findings() == ["edition altered-2025: a factor was edited, or the edition's hash"]
+    assert findings() == ["edition altered-2025: a factor was edited, or what is said of the edition"]
     run_sql("UPDATE emission_factors SET kg_co2e = 1 WHERE edition_id = 'altered-2025' AND activity = 'x'")
     assert json.loads(tonne("check", "--json").stdout)["sound"] is True
     run_sql("DELETE FROM emission_factors WHERE edition_id = 'altered-2025' AND activity = 'x'")

@@ -22,6 +22,7 @@ REFUSED_BY_CONTRACT = {
     "emission_factor_unit_mismatch": "what a factor counts by",
     "order_value_invalid": "the minor unit of the account's currency",
     "idempotency_key_reused": "what was sent before",
+    "id_invalid": "what ids there are",
 }
 REFUSED_VALUES = {
     "this bundle is named twice": "that a property is unique among the objects of an array",

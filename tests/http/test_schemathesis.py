@@ -40,6 +40,10 @@ enabled = false
 [[operations]]
 include-name = "POST /v1/orders/bulk"
 checks.negative_data_rejection.enabled = false
+
+[[operations]]
+include-name = "POST /v1/estimates/transactions/batch"
+checks.negative_data_rejection.enabled = false
 """
 
 BY_KEY = "/v1/estimates/transactions/by-idempotency-key/{idempotency_key}"

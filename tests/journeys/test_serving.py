@@ -102,6 +102,48 @@ def test_workers_end_when_the_process_that_started_them_is_killed(start):
         assert order(client, "after").status_code == 200
 
 
+LATE_WORKER = """
+import multiprocessing, sys, time
+from tonne.main import _end_with_parent
+
+def work():
+    print(multiprocessing.current_process().pid, flush=True)
+    sys.stdin = open(0)
+    sys.stdin.readline()
+    _end_with_parent()
+    time.sleep(120)
+
+if __name__ == "__main__":
+    child = multiprocessing.get_context("spawn").Process(target=work)
+    child.start()
+    time.sleep(120)
+"""
+
+
+def test_a_worker_that_is_still_being_loaded_ends_too_when_that_process_is_killed(tmp_path):
+    script = tmp_path / "late.py"
+    script.write_text(LATE_WORKER)
+    parent = subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    worker = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait(timeout=30)
+    try:
+        # Only now it looks whether somebody is there.
+        parent.stdin.write("on\n")
+        parent.stdin.flush()
+        _, alive = psutil.wait_procs([worker], timeout=60)
+        assert alive == []
+    finally:
+        parent.stdin.close()
+        parent.stdout.close()
+        if worker.is_running():
+            worker.kill()
+
+
 def test_the_database_is_stopped_when_the_terminal_is_closed(start):
     served = start()
     postmaster = psutil.Process(served.postmaster())

@@ -29,6 +29,7 @@ from tonne.application.factor_tables import BYTES_MAX, Damage, Found, Table, rea
 from tonne.application.inventory_files import FileRefused
 from tonne.domain.decimals import shifted
 from tonne.domain.factors import Edition, Factor
+from tonne.estimates.spending import FACTOR_CURRENCY, price_levels
 from tonne.estimates.units import UNITS
 
 FACT_LENGTH_MAX = 500
@@ -220,6 +221,10 @@ def _read_spending(table: Table, edition: Edition, found: Found) -> None:
         which = "is missing" if not matches else "is there for several years"
         raise FileRefused(f"the column kg_co2e_per_usd2022_with_margins, or of another year, {which}")
     column, unit, price_year = matches[0][0], matches[0][1].upper(), int(matches[0][2])
+    if unit != FACTOR_CURRENCY:
+        raise FileRefused(f"{column}: purchases are estimated in {FACTOR_CURRENCY} only")
+    if price_year not in price_levels():
+        raise FileRefused(f"{column}: prices are known from {min(price_levels())} to {max(price_levels())}")
 
     def read(row: Row) -> Factor:
         activity, kg = needed_cell(row, "naics_2017"), decimal_cell(row, column)

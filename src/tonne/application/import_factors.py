@@ -69,7 +69,7 @@ async def import_factors(
     if file.damages:
         violations = [Violation(f"line {damage.line}", damage.message) for damage in file.damages]
         raise ValidationFailed(f"{len(violations)} rows are damaged.", violations=violations)
-    content = content_of(file.factors)
+    content = content_of(file.edition, file.factors)
     async with pool.acquire(timeout=30) as connection, connection.transaction():
         await refuse_disabled_key(connection, actor)
         editions = await lock_editions(connection)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +31,8 @@ from tonne.storage.idempotent_requests import (
     find_answers,
     keep_answers,
 )
+
+_CALCULATING = ThreadPoolExecutor(2, "estimates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ async def read_and_calculate(
 ) -> tuple[Estimated, Calculation]:
     """Read what is to be estimated, and estimate it.
 
-    In a thread: looking for a place or a sea route takes some tens of milliseconds the first time.
+    In one of two threads of its own: looking for a place or a sea route takes some tens of milliseconds the first time, and
+    however many are looked for, certificates and whatever else needs a thread do not wait for them.
 
     Raises:
         TonneError: as `read` or the calculator; ExchangeRateNotFound where a purchase's currency has no rate.
@@ -87,11 +91,12 @@ async def read_and_calculate(
         wanted = read()
         return wanted, None if needs_rate(wanted) else calculate(wanted, book)
 
-    wanted, calculation = await asyncio.to_thread(at_once)
+    loop = asyncio.get_running_loop()
+    wanted, calculation = await loop.run_in_executor(_CALCULATING, at_once)
     if calculation is None:
         assert isinstance(wanted, Transaction)
         rate = rate_of(wanted, await dollar_rates(pool, [wanted]))
-        calculation = await asyncio.to_thread(calculate, wanted, book, rate)
+        calculation = await loop.run_in_executor(_CALCULATING, calculate, wanted, book, rate)
     return wanted, calculation
 
 

@@ -26,7 +26,7 @@ LAND_DETOUR = Decimal("1.2")
 LAND_DETOUR_SOURCE = (
     "Newell (1980), Traffic Flow on Transportation Networks: routes are about 1.2 times the straight line"
 )
-# No bridge and no tunnel is longer.
+# The straight line beside the Channel Tunnel crosses as much. Where it crosses more, no allowance tells the way around.
 WATER_KM_MAX = 100
 # Farther from the network of shipping lanes lies no sea port.
 TO_SEA_KM_MAX = 100

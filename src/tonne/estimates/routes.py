@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
-from tonne.domain.errors import DistanceInvalid, ValidationFailed
+from tonne.domain.errors import DistanceInvalid, PortNotFound, ValidationFailed
 from tonne.domain.estimates import Step, shown
 from tonne.estimates.distances import (
     LAND_DETOUR,
@@ -106,6 +106,11 @@ def _between(
         )
     ends = {"source": _named(source), "destination": _named(destination)}
     if way is Way.SEA:
+        for end, place in (("source", source), ("destination", destination)):
+            if isinstance(place, Airport):
+                raise PortNotFound.at(
+                    f"{pointer}/{end}", f"{place.name} is an airport: name a sea port, or give coordinates"
+                )
         found = sea_route(source, destination, corridor, pointer)
         passages = [_PASSAGES.get(name, name) for name in found.passages]
         via = f" by {', '.join(passages)}" if passages else ""

@@ -123,7 +123,7 @@ def _converted(wanted: Transaction, rate: DollarRate, dollars: Fraction) -> Step
 
 def _in_prices_of(price_year: int, dollars: Fraction, year: int) -> tuple[Fraction, tuple[Step, ...]]:
     """Dollars of a year in the prices of another, and the step that converts them, if they differ."""
-    index = _price_levels()
+    index = price_levels()
     years = sorted(index)
     if year < years[0]:
         raise ValidationFailed.at(
@@ -190,12 +190,11 @@ def _search(book: FactorBook, term: str) -> tuple[tuple[str, str] | None, tuple[
     """What a term is taken for: its name and its industry; and what else is like it."""
     if _SAYS_NOTHING.issuperset(word for word in utils.default_process(term).split() if len(word) > 1):
         return None, ()
-    names = _searched(book)
+    names, processed, wanted = _searched(book), _processed(book), utils.default_process(term)
     alike = process.extract(
-        term,
-        names.keys(),
+        wanted,
+        processed,
         scorer=fuzz.token_set_ratio,
-        processor=utils.default_process,
         score_cutoff=_SHOWN_SCORE_MIN,
         limit=_ALIKE_MAX,
     )
@@ -204,20 +203,21 @@ def _search(book: FactorBook, term: str) -> tuple[tuple[str, str] | None, tuple[
         alike,
         key=lambda each: (
             -round(each[1]),
-            not _is_called(term, each[0]),
-            -fuzz.ratio(term, each[0], processor=utils.default_process),
+            wanted not in _words(each[2]),
+            -fuzz.ratio(wanted, processed[each[2]]),
         ),
     )
-    near = tuple(name for name, _, _ in ranked[:_SHOWN_MAX])
+    near = tuple(name for _, _, name in ranked[:_SHOWN_MAX])
     if ranked and ranked[0][1] >= _TAKEN_SCORE_MIN:
-        name = ranked[0][0]
+        name = ranked[0][2]
         return (name, names[name]), near
     return None, near
 
 
-def _is_called(term: str, name: str) -> bool:
-    """Whether it is one of the words for it that a name lists."""
-    return utils.default_process(term) in [utils.default_process(word) for word in name.split(",")]
+@cache
+def _words(name: str) -> tuple[str, ...]:
+    """The words for it that a name lists."""
+    return tuple(utils.default_process(word) for word in name.split(","))
 
 
 @lru_cache(maxsize=2)
@@ -229,6 +229,12 @@ def _searched(book: FactorBook) -> Mapping[str, str]:
         name: _categories()[code] for code, name in _category_names().items() if _categories()[code] in known
     }
     return industries | categories
+
+
+@lru_cache(maxsize=2)
+def _processed(book: FactorBook) -> Mapping[str, str]:
+    """What terms are compared with, by the names they stand for."""
+    return {name: utils.default_process(name) for name in _searched(book)}
 
 
 @cache
@@ -258,6 +264,7 @@ def _category_name(code: str) -> str:
 
 
 @cache
-def _price_levels() -> Mapping[int, Decimal]:
+def price_levels() -> Mapping[int, Decimal]:
+    """The price index of each year that is known."""
     table = files("tonne.estimates").joinpath("price_levels.csv").read_text(encoding="utf-8")
     return {int(row["year"]): Decimal(row["index"]) for row in csv.DictReader(table.splitlines())}

@@ -16,6 +16,6 @@ async def find_altered_editions(connection: Connection) -> tuple[str, ...]:
             found.append(
                 f"edition {name} has {len(factors)} factors, it was loaded with {stored.factor_count}"
             )
-        elif content_of(factors) != stored.content_sha256:
-            found.append(f"edition {name}: a factor was edited, or the edition's hash")
+        elif content_of(stored.edition, factors) != stored.content_sha256:
+            found.append(f"edition {name}: a factor was edited, or what is said of the edition")
     return tuple(found)

@@ -47,10 +47,18 @@ class ImportedFactors:
     withdrawn: tuple[Factor, ...] = ()
 
 
-def content_of(factors: Sequence[Factor]) -> bytes:
-    """The SHA-256 of what an edition says: the same for the same figures in any order of rows."""
+def content_of(edition: Edition, factors: Sequence[Factor]) -> bytes:
+    """The SHA-256 of what an edition says and of whom: the same for the same figures in any order of rows."""
     rows = sorted([f.activity, f.name, f.region, f.unit, plain(f.kg_co2e), f.price_year] for f in factors)
-    return hashlib.sha256(msgspec.json.encode(rows)).digest()
+    whose = [
+        edition.source,
+        edition.publication_year,
+        edition.title,
+        edition.attribution,
+        edition.licence,
+        edition.url,
+    ]
+    return hashlib.sha256(msgspec.json.encode([whose, rows])).digest()
 
 
 async def lock_editions(connection: Connection) -> list[StoredEdition]:
@@ -83,7 +91,7 @@ async def insert_edition(
         edition.attribution,
         edition.licence,
         edition.url,
-        content_of(factors),
+        content_of(edition, factors),
         len(factors),
         at,
     )

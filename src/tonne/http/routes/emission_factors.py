@@ -144,4 +144,4 @@ def _position_after(found: list[Factor], query: dict[str, str], book: FactorBook
     if cursor in book.by_id and not query.get("name", "").strip():
         # A newer edition came while the list was walked: by id it goes on where the factor was.
         return bisect_left(found, cursor, key=lambda factor: factor.factor_id)
-    raise IdInvalid
+    raise IdInvalid("This cannot be a factor's id: pass the `next_cursor` of the page before.")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from tonne.application.calculate import ByFactor, Estimated
+from tonne.application.calculate import ByFactor
 from tonne.domain.errors import ValidationFailed
 from tonne.domain.money import VALUE_MAX
 from tonne.estimates.by_factor import Activity
@@ -61,21 +61,13 @@ Moment = Annotated[
 
 
 class EstimateRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every estimate may have beside what is estimated."""
+    """What every estimate may have beside what is estimated; each kind's `to_estimated` reads that."""
 
     name: Name | None = None
     bundle_selection: BundleSelection | None = None
     quantity_trunc: QuantityTrunc | None = None
     metadata: Metadata | None = None
     idempotency_key: IdempotencyKey | None = None
-
-    def to_estimated(self) -> Estimated:
-        """Read what is to be estimated.
-
-        Raises:
-            TonneError: it can't be estimated.
-        """
-        raise NotImplementedError
 
 
 class ConsumptionBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

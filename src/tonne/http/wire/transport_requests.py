@@ -260,8 +260,12 @@ def _shipping_leg(told: ShippingLegRequest | CreateShippingEstimate, pointer: st
         )
     method = told.method
     name = method if isinstance(method, str) else method.vessel_type
-    is_flight = find_method(name, f"{pointer}/method").way is Way.AIR
-    if told.radiative_forcing is not None and not is_flight:
+    way = find_method(name, f"{pointer}/method").way
+    if not isinstance(method, str) and way is not Way.SEA:
+        raise ValidationFailed.at(
+            f"{pointer}/method/vessel_type", f"{name} is no ship: give it as the method itself"
+        )
+    if told.radiative_forcing is not None and way is not Way.AIR:
         raise ValidationFailed.at(f"{pointer}/radiative_forcing", "is for flights")
     return ShippingLeg(
         told.route.to_route(f"{pointer}/route"),
