@@ -626,3 +626,32 @@ def test_a_request_looks_for_ten_sea_routes_at_most() -> None:
 def test_what_a_name_excludes_and_what_says_nothing_is_not_found(term: str) -> None:
     with pytest.raises(ValidationFailed, match="nothing that has an emission factor"):
         found(Transaction(Decimal(10), "USD", date(2026, 1, 1), "USA", search_terms=(term,)))
+
+
+@pytest.mark.parametrize(
+    ("term", "name"),
+    [
+        ("restaurnt", "Restaurant, cafe"),
+        ("RESTAURANT!", "Restaurant, cafe"),
+        ("laptops", "Computer, laptop, computer peripherals and software"),
+        ("airlines", "Airline, flight"),
+    ],
+)
+def test_a_word_that_is_nearly_known_is_taken_for_it(term: str, name: str) -> None:
+    assert found(paid(None, term)).found_by == name
+
+
+def test_search_terms_count_where_the_category_has_no_factor() -> None:
+    assert found(paid("4900", "taxi")).found_by == "Taxi, limousine, ride hailing"
+    assert found(paid("5812", "taxi")).found_by is None
+    with pytest.raises(ValidationFailed, match="no emission factor for merchant category '4900'"):
+        found(paid("4900"))
+
+
+def test_continents_of_a_whole_edition_are_no_countries() -> None:
+    germany = builtin_factors().by_id["owid-2026/DEU/2025"]
+    europe = replace(edition_of(germany, 2027, "0.3"), activity="europe/2026", region="Europe")
+    book = builtin_factors().with_more([europe])
+    for region in ("europe", "WORLD"):
+        with pytest.raises(ValidationFailed, match="no grid intensity for this country"):
+            found(consumed(region), book=book)

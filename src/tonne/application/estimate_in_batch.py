@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
 from tonne.application.calculate import calculate
+from tonne.application.calculate_apart import calculate_apart
 from tonne.application.callers import refuse_disabled_key
 from tonne.application.dollar_rates import dollar_rates, rate_of
 from tonne.application.make_estimate import EstimateDraft, key_taken_by
@@ -38,6 +38,7 @@ async def estimate_in_batch(
 
     Raises:
         Unauthorised: the key was disabled since; nothing is stored.
+        ServiceUnavailable: too many others are being calculated.
     """
     transactions = [
         draft.wanted
@@ -58,7 +59,7 @@ async def estimate_in_batch(
         except TonneError as error:
             return error
 
-    outcomes = await asyncio.to_thread(calculate_all)
+    outcomes = await calculate_apart(calculate_all)
     async with pool.acquire(timeout=5) as connection, connection.transaction():
         await refuse_disabled_key(connection, actor)
         return await _store(connection, account, outcomes)

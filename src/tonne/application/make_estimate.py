@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from tonne.application.calculate import Estimated, calculate, kind_of, outcome_of
+from tonne.application.calculate_apart import calculate_apart
 from tonne.application.callers import refuse_disabled_key
 from tonne.application.dollar_rates import dollar_rates, needs_rate, rate_of
 from tonne.application.identifiers import new_id
@@ -31,8 +31,6 @@ from tonne.storage.idempotent_requests import (
     find_answers,
     keep_answers,
 )
-
-_CALCULATING = ThreadPoolExecutor(2, "estimates")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +78,20 @@ async def read_and_calculate(
 ) -> tuple[Estimated, Calculation]:
     """Read what is to be estimated, and estimate it.
 
-    In one of two threads of its own: looking for a place or a sea route takes some tens of milliseconds the first time, and
-    however many are looked for, certificates and whatever else needs a thread do not wait for them.
-
     Raises:
-        TonneError: as `read` or the calculator; ExchangeRateNotFound where a purchase's currency has no rate.
+        TonneError: as `read` or the calculator; ExchangeRateNotFound where a purchase's currency has no rate;
+            ServiceUnavailable where too many others are at it.
     """
 
     def at_once() -> tuple[Estimated, Calculation | None]:
         wanted = read()
         return wanted, None if needs_rate(wanted) else calculate(wanted, book)
 
-    loop = asyncio.get_running_loop()
-    wanted, calculation = await loop.run_in_executor(_CALCULATING, at_once)
+    wanted, calculation = await calculate_apart(at_once)
     if calculation is None:
         assert isinstance(wanted, Transaction)
         rate = rate_of(wanted, await dollar_rates(pool, [wanted]))
-        calculation = await loop.run_in_executor(_CALCULATING, calculate, wanted, book, rate)
+        calculation = await calculate_apart(partial(calculate, wanted, book, rate))
     return wanted, calculation
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -195,6 +195,9 @@ def travel(
     as_json: bool,
 ) -> None:
     """A journey by rail, road or ferry."""
+    if fuel is not None and means not in list(VehicleType):
+        msg = f"{means} has no fuel to choose: leave it out."
+        raise click.BadParameter(msg, param_hint="--fuel")
 
     def wanted() -> Journey:
         route = _route(source, destination, distance)
@@ -277,7 +280,11 @@ def spend(
     if not is_country(country):
         msg = f"{country!r} is no ISO 3166-1 alpha-3 code, such as USA."
         raise click.BadParameter(msg, param_hint="--country")
-    on: date = (utc_now() if day is None else day).date()
+    today = utc_now().date()
+    on = today if day is None else day.date()
+    if on > today + timedelta(days=1):
+        msg = f"{on} is yet to come."
+        raise click.BadParameter(msg, param_hint="--on")
     terms = () if search_term is None else (search_term,)
     wanted = Transaction(amount, currency, on, country, category_code, terms)
     _show(lambda: wanted, data_dir, database_url, as_json=as_json)

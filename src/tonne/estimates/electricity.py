@@ -6,6 +6,7 @@ Source: Ember, with processing by Our World in Data, CC BY 4.0.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -20,6 +21,7 @@ from tonne.estimates.units import conversion
 
 SOURCE = "owid"
 WORLD = "WORLD"
+_COUNTRY = re.compile(r"[A-Z]{3}")
 
 
 class EnergyUnit(StrEnum):
@@ -90,5 +92,7 @@ def _years(book: FactorBook) -> dict[str, dict[int, Factor]]:
     by_region: dict[str, dict[int, Factor]] = {}
     for factor in book.of_source(SOURCE):
         region, _, year = factor.activity.partition("/")
-        by_region.setdefault(region, {})[int(year)] = factor
+        # Whole editions hold continents and groups of countries, too, under names of their own.
+        if region == WORLD or _COUNTRY.fullmatch(region):
+            by_region.setdefault(region, {})[int(year)] = factor
     return by_region

@@ -33,7 +33,6 @@ PRICES_SOURCE = "U.S. Bureau of Labor Statistics, CPI-U, US city average, all it
 _TAKEN_SCORE_MIN = 86
 _SHOWN_SCORE_MIN = 60
 _SHOWN_MAX = 3
-_ALIKE_MAX = 50
 # Words that half the names have, or that any sentence has: alone they say nothing of what was bought. For energy there is no
 # factor by money: `electricity` takes it by the kilowatt-hour.
 _EVERYWHERE = (
@@ -44,6 +43,8 @@ _EVERYWHERE = (
 # What an industry's name says that it is not.
 _EXCEPTED = re.compile(r" ?\(except[^)]*\)")
 _SAYS_NOTHING = frozenset(_EVERYWHERE.split())
+# So many words of a term are looked for.
+_WORDS_MAX = 10
 _TERMS_KEPT = 50_000
 
 
@@ -60,7 +61,7 @@ class DollarRate:
 class Transaction:
     """Money spent in a currency on a day, at a merchant in a country (alpha-3).
 
-    What for is told by a merchant category code (ISO 18245), or by search terms, the best first.
+    What for is told by a merchant category code (ISO 18245), and where that has no factor by search terms, the best first.
     """
 
     value: Decimal
@@ -156,7 +157,7 @@ def _industry(wanted: Transaction, book: FactorBook) -> tuple[Factor, str | None
     if wanted.category_code is not None:
         naics = _categories().get(wanted.category_code)
         factor = None if naics is None else book.newest.get((SOURCE, naics))
-        if factor is None:
+        if factor is None and not wanted.search_terms:
             near = [
                 f"{code} ({_category_names()[code]})"
                 for code in near_codes(wanted.category_code, list(_category_names()))
@@ -166,7 +167,8 @@ def _industry(wanted: Transaction, book: FactorBook) -> tuple[Factor, str | None
                 f"there is no emission factor for merchant category {wanted.category_code[:20]!r}: "
                 "give another, or a search_term" + hint(near),
             )
-        return factor, None
+        if factor is not None:
+            return factor, None
     assert wanted.search_terms, "a merchant has a category or a search term"
     likest: tuple[str, ...] = ()
     name_and_industry = None
@@ -185,56 +187,109 @@ def _industry(wanted: Transaction, book: FactorBook) -> tuple[Factor, str | None
     return book.newest[(SOURCE, naics)], name
 
 
-@lru_cache(maxsize=_TERMS_KEPT)
-def _search(book: FactorBook, term: str) -> tuple[tuple[str, str] | None, tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """What search terms are looked for in: what merchant categories and industries are called."""
+
+    # The industry of each name.
+    industries: Mapping[str, str]
+    # Each name as terms are compared with it: in small letters, without punctuation.
+    processed: Mapping[str, str]
+    # Where each word occurs.
+    names: Mapping[str, frozenset[str]]
+    words: tuple[str, ...]
+    # What was looked for before; it ends with the book.
+    known_terms: dict[str, _Found]
+    known_words: dict[str, str | None]
+
+
+_Found = tuple[tuple[str, str] | None, tuple[str, ...]]
+
+
+def _search(book: FactorBook, term: str) -> _Found:
     """What a term is taken for: its name and its industry; and what else is like it."""
-    if _SAYS_NOTHING.issuperset(word for word in utils.default_process(term).split() if len(word) > 1):
+    index = _index(book)
+    term = utils.default_process(term)
+    found = index.known_terms.get(term)
+    if found is None:
+        if len(index.known_terms) >= _TERMS_KEPT:
+            index.known_terms.clear()
+        found = index.known_terms[term] = _look_for(index, term)
+    return found
+
+
+def _look_for(index: _Index, term: str) -> _Found:
+    words = term.split()[:_WORDS_MAX]
+    if _SAYS_NOTHING.issuperset(word for word in words if len(word) > 1):
         return None, ()
-    names, processed, wanted = _searched(book), _processed(book), utils.default_process(term)
+    meant = [_known_word(index, word) or word for word in words]
+    wanted = " ".join(meant)
+    sharing = {
+        name for word in meant if word not in _SAYS_NOTHING for name in index.names.get(word, frozenset())
+    }
     alike = process.extract(
         wanted,
-        processed,
+        {name: index.processed[name] for name in sharing},
         scorer=fuzz.token_set_ratio,
         score_cutoff=_SHOWN_SCORE_MIN,
-        limit=_ALIKE_MAX,
+        limit=None,
     )
     # Among those that hold all its words, one that is called so, or else the one with the fewest others.
     ranked = sorted(
         alike,
         key=lambda each: (
             -round(each[1]),
-            wanted not in _words(each[2]),
-            -fuzz.ratio(wanted, processed[each[2]]),
+            wanted not in _called(each[2]),
+            -fuzz.ratio(wanted, index.processed[each[2]]),
+            each[2],
         ),
     )
     near = tuple(name for _, _, name in ranked[:_SHOWN_MAX])
     if ranked and ranked[0][1] >= _TAKEN_SCORE_MIN:
         name = ranked[0][2]
-        return (name, names[name]), near
+        return (name, index.industries[name]), near
     return None, near
 
 
+def _known_word(index: _Index, word: str) -> str | None:
+    """The word of a name that is written so, or nearly."""
+    if word in index.names:
+        return word
+    if word not in index.known_words:
+        if len(index.known_words) >= _TERMS_KEPT:
+            index.known_words.clear()
+        near = process.extractOne(word, index.words, scorer=fuzz.ratio, score_cutoff=_TAKEN_SCORE_MIN)
+        index.known_words[word] = None if near is None else near[0]
+    return index.known_words[word]
+
+
 @cache
-def _words(name: str) -> tuple[str, ...]:
+def _called(name: str) -> tuple[str, ...]:
     """The words for it that a name lists."""
     return tuple(utils.default_process(word) for word in name.split(","))
 
 
+# Two: while editions change, some requests still work with the book of before.
 @lru_cache(maxsize=2)
-def _searched(book: FactorBook) -> Mapping[str, str]:
-    """What terms are looked for in: merchant categories and industries, and the industry of each."""
+def _index(book: FactorBook) -> _Index:
     industries = {_EXCEPTED.sub("", factor.name): factor.activity for factor in book.of_source(SOURCE)}
     known = set(industries.values())
-    categories = {
+    industries |= {
         name: _categories()[code] for code, name in _category_names().items() if _categories()[code] in known
     }
-    return industries | categories
-
-
-@lru_cache(maxsize=2)
-def _processed(book: FactorBook) -> Mapping[str, str]:
-    """What terms are compared with, by the names they stand for."""
-    return {name: utils.default_process(name) for name in _searched(book)}
+    processed = {name: utils.default_process(name) for name in industries}
+    names: dict[str, set[str]] = {}
+    for name, text in processed.items():
+        for word in text.split():
+            names.setdefault(word, set()).add(name)
+    return _Index(
+        industries,
+        processed,
+        {word: frozenset(here) for word, here in names.items()},
+        tuple(word for word in sorted(names) if len(word) > 1 and word not in _SAYS_NOTHING),
+        {},
+        {},
+    )
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -74,9 +74,9 @@ async def insert_estimates(
         [each.kind.value for each in estimates],
         [each.tonnes for each in estimates],
         [to_jsonb(each.request) for each in estimates],
-        [to_jsonb([asdict(step) for step in each.calculation]) for each in estimates],
+        [to_jsonb(each.calculation) for each in estimates],
         [each.precision.value for each in estimates],
-        [_selection_jsonb(each) for each in estimates],
+        [to_jsonb(each.selection) for each in estimates],
         [each.name for each in estimates],
         [None if each.metadata is None else to_jsonb(each.metadata) for each in estimates],
         [each.idempotency_key for each in estimates],
@@ -106,9 +106,9 @@ async def replace_estimate(connection: Connection, estimate: Estimate) -> bool:
                 estimate.estimate_id,
                 estimate.tonnes,
                 to_jsonb(estimate.request),
-                to_jsonb([asdict(step) for step in estimate.calculation]),
+                to_jsonb(estimate.calculation),
                 estimate.precision.value,
-                _selection_jsonb(estimate),
+                to_jsonb(estimate.selection),
                 estimate.name,
                 None if estimate.metadata is None else to_jsonb(estimate.metadata),
                 estimate.idempotency_key,
@@ -231,8 +231,3 @@ def _estimate(row: Record, account: Account) -> Estimate:
         outcome=from_jsonb(row["outcome"]),
         changed_at=row["changed_at"],
     )
-
-
-def _selection_jsonb(estimate: Estimate) -> str | None:
-    selection = estimate.selection
-    return None if selection is None else to_jsonb([asdict(choice) for choice in selection])

@@ -33,6 +33,7 @@ from tonne.http.wire.estimates import (
 TAGS = ["Emission factors"]
 BY_ID_PATH = "/v1/emission-factors/by-id/"
 _LISTED_MAX = 20
+_NAME_LENGTH_MAX = 200
 _YEAR_LENGTH = 4
 
 
@@ -72,6 +73,8 @@ async def list_emission_factors(
     page_size = read_limit(query)
     unit_text = query.get("unit")
     is_logical = unit_text in list(LogicalUnit)
+    if len(query.get("name", "")) > _NAME_LENGTH_MAX:
+        raise ValidationFailed.at("name", f"takes at most {_NAME_LENGTH_MAX} characters")
     found = await asyncio.to_thread(
         find_factors,
         book_of(request),

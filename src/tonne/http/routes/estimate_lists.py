@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, get, post
 from litestar.params import QueryParameter
 
+from tonne.application.calculate_apart import calculate_apart
 from tonne.application.error_body import ErrorBody, error_body
 from tonne.application.estimate_in_batch import Outcome, estimate_in_batch
 from tonne.application.identifiers import utc_now
@@ -153,7 +155,7 @@ async def create_batch_transaction_estimate(request: ApiRequest) -> Response[lis
     outcomes = await estimate_in_batch(
         request.services.pool,
         request.account,
-        await asyncio.to_thread(_drafts, rows, request),
+        await calculate_apart(partial(_drafts, rows, request)),
         book_of(request),
         actor=request.actor,
         at=utc_now(),

@@ -48,6 +48,7 @@ Name = Annotated[
 Word = Annotated[str, Meta(max_length=100, extra_json_schema=NO_NUL)]
 Year = Annotated[int, Meta(ge=1900, le=2200)]
 Text = Annotated[str, Meta(min_length=1, max_length=500, extra_json_schema=NO_NUL)]
+Term = Annotated[str, Meta(min_length=1, max_length=200, extra_json_schema=NO_NUL)]
 CountryCode = Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Z]{3}$"})]
 Moment = Annotated[
     str,
@@ -111,10 +112,10 @@ class MerchantRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     country_code: Annotated[CountryCode, Meta(description="ISO 3166-1 alpha-3.", examples=["USA"])]
     category_code: Annotated[Word | None, Meta(description="Four digits.", examples=["5812"])] = None
-    search_term: Text | None = None
-    category: Annotated[Text | None, Meta(description="Looked for where `search_term` finds nothing.")] = None
+    search_term: Term | None = None
+    category: Annotated[Term | None, Meta(description="Looked for where `search_term` finds nothing.")] = None
     category_hierarchy: Annotated[
-        Annotated[list[Text], Meta(max_length=10)] | None,
+        Annotated[list[Term], Meta(max_length=10)] | None,
         Meta(description="Looked for where `search_term` finds nothing, the last first."),
     ] = None
     name: Name | None = None
