@@ -23,6 +23,9 @@ from tonne.settings import Settings
 
 Result = TypeVar("Result")
 
+# An id that nothing and nobody has. Tests that run side by side must be called alike in every process.
+NOBODY = "9ebbb8e8-30b4-42eb-9b5b-a79c1afb8d31"
+
 
 @dataclass(frozen=True)
 class Service:

@@ -14,7 +14,7 @@ import asyncpg
 import httpx
 import pytest
 from tests.paying import on_pool, open_payer
-from tests.support import Service, on_connection, serving
+from tests.support import NOBODY, Service, on_connection, serving
 
 from tonne.application.identifiers import utc_now
 from tonne.application.load_demo import load_demo
@@ -519,8 +519,8 @@ def test_an_unknown_path_is_404(service: Service, refusal: Refusal, path: str) -
         ("DELETE", "/orders", {"GET"}),
         ("GET", "/orders/by-mass", {"POST"}),
         ("GET", "/orders/by-value/quote", {"POST"}),
-        ("DELETE", f"/orders/{uuid4()}", {"GET"}),
-        ("PUT", f"/orders/{uuid4()}/certificate", {"GET"}),
+        ("DELETE", f"/orders/{NOBODY}", {"GET"}),
+        ("PUT", f"/orders/{NOBODY}/certificate", {"GET"}),
         ("POST", "/orders/by-idempotency-key/a", {"GET"}),
         ("POST", "/bundle-selections", {"GET", "PUT"}),
         ("POST", "/accounts/me", {"GET", "PUT", "PATCH"}),

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from tests.estimating import BY_NAME, KINDS, Json, Kind, Refusal, grams, made, within
 from tests.paying import broken_rules, open_payer
-from tests.support import Service
+from tests.support import NOBODY, Service
 
 from tonne.domain.accounts import Mode
 
@@ -97,7 +97,7 @@ def test_a_foreign_estimate_is_answered_exactly_like_one_that_does_not_exist(
             made(other, kind, idempotency_key=f"of {found}")
 
 
-@pytest.mark.parametrize("estimate_id", [str(uuid4()), "x", "%00", "%ff", "a" * 5000, str(uuid4()).upper()])
+@pytest.mark.parametrize("estimate_id", [NOBODY, "x", "%00", "%ff", "a" * 5000, NOBODY.upper()])
 @pytest.mark.parametrize("path", ["", *(f"{kind.path}/" for kind in KINDS)])
 def test_an_unknown_estimate_is_404(
     send: Callable[..., httpx.Response], refusal: Refusal, path: str, estimate_id: str

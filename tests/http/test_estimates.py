@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from tests.support import Service
+from tests.support import NOBODY, Service
 
 PROPERTIES = {
     "id", "kind", "mass", "quote", "request", "name", "metadata", "idempotency_key", "created_at", "changed_at",
@@ -86,7 +86,7 @@ def test_a_fetched_estimate_is_the_made_one(api: httpx.Client, bundles: dict[str
         assert api.get(f"/estimates/electricity/{made['id']}").json() == made
 
 
-@pytest.mark.parametrize("estimate_id", [str(uuid4()), "x", "%00", "%ff", "a" * 5000])
+@pytest.mark.parametrize("estimate_id", [NOBODY, "x", "%00", "%ff", "a" * 5000])
 def test_an_unknown_estimate_is_404(
     send: Callable[..., httpx.Response], refusal: Refusal, estimate_id: str
 ) -> None:

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from tests.support import Service, on_connection
+from tests.support import NOBODY, Service, on_connection
 
 from tonne.application.identifiers import utc_now
 from tonne.domain.accounts import Mode
@@ -148,7 +148,7 @@ def test_orders_have_ids_of_their_own(api: httpx.Client) -> None:
 # Reading.
 
 
-@pytest.mark.parametrize("order_id", [str(uuid4()), "x", "0", "%00", "%ff", "a" * 5000])
+@pytest.mark.parametrize("order_id", [NOBODY, "x", "0", "%00", "%ff", "a" * 5000])
 @pytest.mark.parametrize("path", ["/v1/orders/{}", "/v1/orders/{}/certificate"])
 def test_an_id_that_is_none_of_yours_is_404(
     send: Callable[..., httpx.Response], refusal: Refusal, path: str, order_id: str
@@ -330,7 +330,7 @@ def test_an_estimate_is_ordered_once(
         assert api.post("/orders/by-estimate", json=estimate).status_code == 409
 
 
-@pytest.mark.parametrize("estimate_id", [str(uuid4()), "x", "0" * 36, "ü" * 100])
+@pytest.mark.parametrize("estimate_id", [NOBODY, "x", "0" * 36, "ü" * 100])
 def test_an_unknown_estimate_is_refused(api: httpx.Client, refusal: Refusal, estimate_id: str) -> None:
     for path in ("/orders/by-estimate", "/orders/by-estimate/quote"):
         answer = api.post(path, json={"estimate_id": estimate_id})

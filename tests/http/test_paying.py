@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from tests.paying import Payer, broken_rules, on_pool, open_payer
-from tests.support import Service, serving
+from tests.support import NOBODY, Service, serving
 
 from tonne.application.cancel_order import cancel_order
 from tonne.application.identifiers import utc_now
@@ -407,7 +407,7 @@ def test_a_payment_is_a_positive_whole_number_of_minor_units(
 
 
 OPERATIONS = [
-    ("POST", "/operator/orders/pay", {"order_ids": [str(uuid4())]}),
+    ("POST", "/operator/orders/pay", {"order_ids": [NOBODY]}),
     ("GET", "/operator/accounts/{}/balance", None),
     ("POST", "/operator/accounts/{}/top-up", {"amount": "1", "reference": "a"}),
     ("POST", "/operator/accounts/{}/refund", {"amount": "1", "reference": "a"}),

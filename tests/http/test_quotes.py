@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import httpx
 import pytest
-from tests.support import Service, on_connection
+from tests.support import NOBODY, Service, on_connection
 
 from tonne.application.identifiers import utc_now
 from tonne.domain.accounts import Mode
@@ -285,7 +284,7 @@ def test_percentages_are_for_all_or_none_with_two_decimals_and_add_up_to_100(
             assert refusal(answer) == (400, code)
 
 
-@pytest.mark.parametrize("bundle_id", [str(uuid4()), "x", "0" * 36, "NULL", "../bundles", "ü" * 100])
+@pytest.mark.parametrize("bundle_id", [NOBODY, "x", "0" * 36, "NULL", "../bundles", "ü" * 100])
 def test_an_unknown_bundle_is_refused_by_its_name(
     api: httpx.Client, refusal: Refusal, bundles: Bundles, bundle_id: str
 ) -> None:

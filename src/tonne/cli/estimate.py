@@ -58,7 +58,7 @@ _LOCODE_LENGTH = 5
 class _Measure(click.ParamType[tuple[Decimal, str]]):
     """An amount with its unit, such as "1200 kWh"."""
 
-    name = "amount unit"
+    name = '"amount unit"'
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
