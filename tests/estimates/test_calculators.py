@@ -2,7 +2,7 @@
 and every step can be checked by hand from what it says.
 
 That nobody travels (0 passengers, 0 vehicles) and that an amount is 0 never reaches a calculator: it is refused where
-requests are read, by the bodies in `http.wire` and the options of the command line; `tests/http` proves it.
+requests are read, by the bodies in `wire` and the options of the command line; `tests/http` proves it.
 """
 
 from __future__ import annotations

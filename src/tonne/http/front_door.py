@@ -22,8 +22,8 @@ from tonne.domain.errors import (
 from tonne.http.addresses import client_address
 from tonne.http.answers import error_answer
 from tonne.http.rate_limits import RateLimiter, headers
-from tonne.http.wire.common import read_id
 from tonne.storage.snapshot import SnapshotKeeper
+from tonne.wire.common import read_id
 
 API_VERSIONS = frozenset({b"2024-08-08"})
 API_VERSION = b"2024-08-08"

@@ -12,7 +12,7 @@ from tonne.application.certificate_facts import CertificateBody
 from tonne.application.error_body import ErrorBody
 from tonne.domain.selection import BUNDLES_MAX
 from tonne.http.body_examples import BODY_EXAMPLES
-from tonne.http.wire.accounts import (
+from tonne.wire.accounts import (
     AccountBody,
     AccountPage,
     ChangeAccount,
@@ -23,25 +23,25 @@ from tonne.http.wire.accounts import (
     PairBody,
     ReplaceAccount,
 )
-from tonne.http.wire.audit import AuditEntryBody, AuditPage
-from tonne.http.wire.bulk import BulkBody
-from tonne.http.wire.catalogue import BundleBody, BundlePage, ProjectBody, ProjectPage
-from tonne.http.wire.common import NO_NUL, ChoiceBody
-from tonne.http.wire.credits import AllocationBody, RetirementBody
-from tonne.http.wire.estimate_requests import (
+from tonne.wire.audit import AuditEntryBody, AuditPage
+from tonne.wire.bulk import BulkBody
+from tonne.wire.catalogue import BundleBody, BundlePage, ProjectBody, ProjectPage
+from tonne.wire.common import NO_NUL, ChoiceBody
+from tonne.wire.credits import AllocationBody, RetirementBody
+from tonne.wire.estimate_requests import (
     CreateDeclaredEstimate,
     CreateElectricityEstimate,
     CreateEmissionFactorEstimate,
     CreateTransactionEstimate,
 )
-from tonne.http.wire.estimates import (
+from tonne.wire.estimates import (
     EmissionFactorBody,
     EmissionFactorPage,
     EmissionFactorRegions,
     EstimateBody,
     EstimatePage,
 )
-from tonne.http.wire.inventory import (
+from tonne.wire.inventory import (
     LotBody,
     LotPage,
     LotState,
@@ -50,7 +50,7 @@ from tonne.http.wire.inventory import (
     WithdrawalBody,
     WithdrawSerials,
 )
-from tonne.http.wire.keys import (
+from tonne.wire.keys import (
     CreateKey,
     DisabledKeyBody,
     KeyPage,
@@ -58,7 +58,7 @@ from tonne.http.wire.keys import (
     RotatedKeyBody,
     RotateKey,
 )
-from tonne.http.wire.operator import (
+from tonne.wire.operator import (
     AccountRules,
     BalanceBody,
     ChangeBilling,
@@ -68,7 +68,7 @@ from tonne.http.wire.operator import (
     PayOrders,
     SuspensionBody,
 )
-from tonne.http.wire.operator_catalogue import (
+from tonne.wire.operator_catalogue import (
     Changed,
     ImageBody,
     PriceBody,
@@ -77,7 +77,7 @@ from tonne.http.wire.operator_catalogue import (
     SetPrice,
     SetRates,
 )
-from tonne.http.wire.orders import (
+from tonne.wire.orders import (
     CreateOrderByEstimate,
     CreateOrderByMass,
     CreateOrderByValue,
@@ -87,11 +87,11 @@ from tonne.http.wire.orders import (
     QuoteByMass,
     QuoteByValue,
 )
-from tonne.http.wire.portfolios import ChoosePortfolio, PortfolioBody
-from tonne.http.wire.quotes import QuoteBody
-from tonne.http.wire.reports import DisclosureBody
-from tonne.http.wire.sandbox import AdvanceOrder, ChangeTestBehaviour
-from tonne.http.wire.transport_requests import (
+from tonne.wire.portfolios import ChoosePortfolio, PortfolioBody
+from tonne.wire.quotes import QuoteBody
+from tonne.wire.reports import DisclosureBody
+from tonne.wire.sandbox import AdvanceOrder, ChangeTestBehaviour
+from tonne.wire.transport_requests import (
     CreateFlightEstimate,
     CreateMultiLegShippingEstimate,
     CreatePassengerTransportationEstimate,

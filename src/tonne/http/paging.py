@@ -7,7 +7,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from tonne.domain.errors import BundleIdInvalid, IdInvalid, PaginationLimitInvalid, ValidationFailed
-from tonne.http.wire.common import read_id
+from tonne.wire.common import read_id
 
 LIMIT_DEFAULT = 10
 LIMIT_MAX = 100

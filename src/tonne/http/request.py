@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -21,9 +20,9 @@ from tonne.domain.catalogue import Catalogue
 from tonne.domain.errors import PayloadTooLarge, UnsupportedMediaType, ValidationFailed
 from tonne.http.front_door import CALLER, REQUEST_ID, SNAPSHOT
 from tonne.http.strict_json import read_json
-from tonne.http.wire.common import Nothing
 from tonne.storage.database import Pool
 from tonne.storage.snapshot import Snapshot, SnapshotKeeper
+from tonne.wire.common import Nothing
 
 BODY_BYTES_MAX: Final = 100_000
 Body = TypeVar("Body")
@@ -194,23 +193,6 @@ class ApiRequest(Request[Caller, Any, State]):
                 raise ValidationFailed.at(name.replace("\x00", ""), "must not contain NUL")
             found[name] = value
         return found
-
-
-def read_time(text: str, name: str) -> datetime:
-    """Read an RFC 3339 time with its offset.
-
-    Raises:
-        ValidationFailed: it is none.
-    """
-    try:
-        at = datetime.fromisoformat(text)
-        if at.tzinfo is not None and text.isascii():
-            return at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise ValidationFailed.at(
-        name, 'must be an RFC 3339 time with its offset, such as "2026-01-31T09:30:00Z"'
-    )
 
 
 def _refuse_other_media_types(headers: Iterable[tuple[bytes, bytes]]) -> None:

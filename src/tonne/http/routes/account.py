@@ -14,9 +14,9 @@ from tonne.domain.errors import (
 )
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.request import ApiRequest
-from tonne.http.wire.accounts import AccountBody, account_body
-from tonne.http.wire.common import BundleSelection, ChoiceBody, choice_body, read_selection
 from tonne.storage.accounts import find_selection
+from tonne.wire.accounts import AccountBody, account_body
+from tonne.wire.common import BundleSelection, ChoiceBody, choice_body, read_selection
 
 TAGS = ["Account"]
 

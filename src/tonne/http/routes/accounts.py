@@ -25,7 +25,7 @@ from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, After, Limit, refusals
 from tonne.http.paging import first_page, read_cursor, read_limit
 from tonne.http.request import ApiRequest
-from tonne.http.wire.accounts import (
+from tonne.wire.accounts import (
     AccountBody,
     AccountPage,
     ChangeAccount,
@@ -38,7 +38,7 @@ from tonne.http.wire.accounts import (
     account_body,
     client_account_body,
 )
-from tonne.http.wire.common import read_id
+from tonne.wire.common import read_id
 
 TAGS = ["Account"]
 LISTED: dict[str, Any] = {

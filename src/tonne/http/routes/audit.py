@@ -12,10 +12,10 @@ from tonne.http.answers import answer
 from tonne.http.documentation import Limit, refusals
 from tonne.http.guards import operators_only, refuse_test_keys
 from tonne.http.paging import first_page, read_limit
-from tonne.http.request import ApiRequest, read_time
-from tonne.http.wire.audit import AuditPage, audit_cursor, audit_entry_body, read_audit_cursor
-from tonne.http.wire.common import NO_NUL
+from tonne.http.request import ApiRequest
 from tonne.storage.audit import list_entries
+from tonne.wire.audit import AuditPage, audit_cursor, audit_entry_body, read_audit_cursor
+from tonne.wire.common import NO_NUL, read_time
 
 
 def _text(description: str) -> QueryParameter:

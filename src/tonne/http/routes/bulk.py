@@ -16,7 +16,7 @@ from tonne.http.answers import answer, encode
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.paging import read_flag
 from tonne.http.request import ApiRequest
-from tonne.http.wire.bulk import BulkBody, bulk_result, bulk_total
+from tonne.wire.bulk import BulkBody, bulk_result, bulk_total
 
 ROWS_MAX = 10_000
 BYTES_MAX = 10_000_000

@@ -23,7 +23,7 @@ from tonne.domain.errors import (
 from tonne.http.documentation import After, Limit, refusals
 from tonne.http.paging import first_page, read_cursor, read_flag, read_limit
 from tonne.http.request import ApiRequest
-from tonne.http.wire.catalogue import (
+from tonne.wire.catalogue import (
     BundleBody,
     BundlePage,
     ProjectBody,
@@ -32,7 +32,7 @@ from tonne.http.wire.catalogue import (
     project_body,
     project_summary,
 )
-from tonne.http.wire.common import read_id
+from tonne.wire.common import read_id
 
 TAGS = ["Catalogue"]
 RECENT = timedelta(days=30)

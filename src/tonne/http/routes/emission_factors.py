@@ -22,8 +22,8 @@ from tonne.http.documentation import Limit, refusals
 from tonne.http.paging import read_limit
 from tonne.http.request import ApiRequest
 from tonne.http.routes.estimates import book_of
-from tonne.http.wire.common import NO_NUL
-from tonne.http.wire.estimates import (
+from tonne.wire.common import NO_NUL
+from tonne.wire.estimates import (
     EmissionFactorBody,
     EmissionFactorPage,
     EmissionFactorRegions,

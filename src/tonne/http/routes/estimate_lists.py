@@ -21,18 +21,18 @@ from tonne.domain.estimates import Estimate, EstimateKind
 from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, After, Limit, refusals
 from tonne.http.paging import first_page, read_cursor, read_limit
-from tonne.http.request import ApiRequest, read_time
+from tonne.http.request import ApiRequest
 from tonne.http.routes.estimates import TAGS, book_of, draft_of, show_estimate
 from tonne.http.strict_json import read_json
-from tonne.http.wire.common import NO_NUL, read_id
-from tonne.http.wire.estimate_requests import CreateTransactionEstimate
-from tonne.http.wire.estimates import EstimateBody, EstimatePage
 from tonne.storage.estimates import (
     EstimateFilter,
     find_estimate,
     find_estimate_by_idempotency_key,
     list_estimates,
 )
+from tonne.wire.common import NO_NUL, read_id, read_time
+from tonne.wire.estimate_requests import CreateTransactionEstimate
+from tonne.wire.estimates import EstimateBody, EstimatePage
 
 BY_KEY_PATH = "/v1/estimates/transactions/by-idempotency-key/"
 BATCH_ROWS_MAX = 10_000

@@ -46,8 +46,10 @@ from tonne.http.answers import answer, stored_answer
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.repeatable import answer_to_keep, read_request_key
 from tonne.http.request import ApiRequest
-from tonne.http.wire.common import read_id, read_selection
-from tonne.http.wire.estimate_requests import (
+from tonne.storage.estimates import find_estimate
+from tonne.storage.idempotent_requests import RequestKey, StoredAnswer
+from tonne.wire.common import read_id, read_selection
+from tonne.wire.estimate_requests import (
     CreateDeclaredEstimate,
     CreateElectricityEstimate,
     CreateEmissionFactorEstimate,
@@ -55,16 +57,14 @@ from tonne.http.wire.estimate_requests import (
     EstimateRequest,
     request_of,
 )
-from tonne.http.wire.estimates import EstimateBody, estimate_body
-from tonne.http.wire.quotes import QuoteBody, quote_body
-from tonne.http.wire.transport_requests import (
+from tonne.wire.estimates import EstimateBody, estimate_body
+from tonne.wire.quotes import QuoteBody, quote_body
+from tonne.wire.transport_requests import (
     CreateFlightEstimate,
     CreateMultiLegShippingEstimate,
     CreatePassengerTransportationEstimate,
     CreateShippingEstimate,
 )
-from tonne.storage.estimates import find_estimate
-from tonne.storage.idempotent_requests import RequestKey, StoredAnswer
 
 TAGS = ["Estimates"]
 KEPT = (

@@ -24,8 +24,8 @@ from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.guards import operators_only
 from tonne.http.request import ApiRequest
-from tonne.http.wire.common import read_decimal, read_id
-from tonne.http.wire.operator import (
+from tonne.wire.common import read_decimal, read_id
+from tonne.wire.operator import (
     AccountRules,
     BalanceBody,
     ChangeBilling,
@@ -39,7 +39,7 @@ from tonne.http.wire.operator import (
     paid_order,
     payment_body,
 )
-from tonne.http.wire.sandbox import ChangeTestBehaviour
+from tonne.wire.sandbox import ChangeTestBehaviour
 
 TAGS = ["Operator"]
 

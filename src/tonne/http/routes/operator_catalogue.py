@@ -23,8 +23,8 @@ from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.guards import operators_only, refuse_test_keys
 from tonne.http.request import ApiRequest
-from tonne.http.wire.common import read_id
-from tonne.http.wire.operator_catalogue import (
+from tonne.wire.common import read_id
+from tonne.wire.operator_catalogue import (
     Changed,
     ImageBody,
     PriceBody,

@@ -23,8 +23,9 @@ from tonne.http.documentation import WITH_BODY, After, Limit, refusals
 from tonne.http.guards import operators_only, refuse_test_keys
 from tonne.http.paging import first_page, read_cursor, read_limit
 from tonne.http.request import ApiRequest
-from tonne.http.wire.common import read_id
-from tonne.http.wire.inventory import (
+from tonne.storage.inventory import find_lots, sum_stock
+from tonne.wire.common import read_id
+from tonne.wire.inventory import (
     LotPage,
     LotState,
     StockBody,
@@ -35,7 +36,6 @@ from tonne.http.wire.inventory import (
     stock_body,
     withdrawal_body,
 )
-from tonne.storage.inventory import find_lots, sum_stock
 
 OPERATED: dict[str, Any] = {"tags": ["Operator: inventory"], "guards": [operators_only, refuse_test_keys]}
 

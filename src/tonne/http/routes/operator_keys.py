@@ -23,8 +23,9 @@ from tonne.http.documentation import WITH_BODY, After, Limit, refusals
 from tonne.http.guards import operators_only
 from tonne.http.paging import first_page, read_cursor, read_limit
 from tonne.http.request import ApiRequest
-from tonne.http.wire.common import read_id
-from tonne.http.wire.keys import (
+from tonne.storage.accounts import list_keys
+from tonne.wire.common import read_id
+from tonne.wire.keys import (
     CreateKey,
     DisabledKeyBody,
     KeyPage,
@@ -35,7 +36,6 @@ from tonne.http.wire.keys import (
     new_key_body,
     rotated_key_body,
 )
-from tonne.storage.accounts import list_keys
 
 OPERATED: dict[str, Any] = {"tags": ["Operator: keys"], "guards": [operators_only]}
 

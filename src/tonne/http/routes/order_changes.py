@@ -10,8 +10,8 @@ from tonne.domain.errors import NotFound, OrderNotCancellable
 from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.request import ApiRequest
-from tonne.http.wire.common import read_id
-from tonne.http.wire.orders import OrderBody, order_body
+from tonne.wire.common import read_id
+from tonne.wire.orders import OrderBody, order_body
 
 
 @post(

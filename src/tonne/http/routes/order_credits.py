@@ -15,13 +15,13 @@ from tonne.http.answers import answer
 from tonne.http.documentation import refusals
 from tonne.http.request import ApiRequest
 from tonne.http.routes.orders import find_own_order
-from tonne.http.wire.credits import (
+from tonne.storage.progress import find_order_parts
+from tonne.wire.credits import (
     AllocationBody,
     RetirementBody,
     allocation_body,
     retirement_body,
 )
-from tonne.storage.progress import find_order_parts
 
 TAGS = ["Orders"]
 

@@ -29,9 +29,12 @@ from tonne.http.answers import answer, stored_answer
 from tonne.http.documentation import ORDERING, WITH_BODY, After, Limit, refusals
 from tonne.http.paging import first_page, read_cursor, read_limit
 from tonne.http.repeatable import answer_to_keep, read_request_key
-from tonne.http.request import ApiRequest, read_time
-from tonne.http.wire.common import NO_NUL, read_id
-from tonne.http.wire.orders import (
+from tonne.http.request import ApiRequest
+from tonne.storage.idempotent_requests import RequestKey, StoredAnswer
+from tonne.storage.orders import OrderFilter, find_order, find_order_by_idempotency_key, list_orders
+from tonne.storage.progress import UNDER_WAY, load_progress
+from tonne.wire.common import NO_NUL, read_id, read_time
+from tonne.wire.orders import (
     NOT_UNDER_WAY,
     CreateOrder,
     CreateOrderByEstimate,
@@ -41,9 +44,6 @@ from tonne.http.wire.orders import (
     OrderPage,
     order_body,
 )
-from tonne.storage.idempotent_requests import RequestKey, StoredAnswer
-from tonne.storage.orders import OrderFilter, find_order, find_order_by_idempotency_key, list_orders
-from tonne.storage.progress import UNDER_WAY, load_progress
 
 TAGS = ["Orders"]
 BY_KEY_PATH = "/v1/orders/by-idempotency-key/"

@@ -10,9 +10,9 @@ from tonne.application.select_bundles import select_portfolio
 from tonne.domain.errors import PortfolioInvalid
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.request import ApiRequest
-from tonne.http.wire.accounts import AccountBody, account_body
-from tonne.http.wire.common import read_id
-from tonne.http.wire.portfolios import ChoosePortfolio, PortfolioBody, portfolio_body
+from tonne.wire.accounts import AccountBody, account_body
+from tonne.wire.common import read_id
+from tonne.wire.portfolios import ChoosePortfolio, PortfolioBody, portfolio_body
 
 TAGS = ["Account"]
 

@@ -12,8 +12,8 @@ from tonne.domain.purchase import price_purchase
 from tonne.http.answers import answer
 from tonne.http.documentation import PRICING, WITH_BODY, refusals
 from tonne.http.request import ApiRequest
-from tonne.http.wire.orders import QuoteByEstimate, QuoteByMass, QuoteByValue
-from tonne.http.wire.quotes import QuoteBody, quote_body
+from tonne.wire.orders import QuoteByEstimate, QuoteByMass, QuoteByValue
+from tonne.wire.quotes import QuoteBody, quote_body
 
 TAGS = ["Quotes"]
 

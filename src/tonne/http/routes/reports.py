@@ -23,8 +23,8 @@ from tonne.http.answers import answer
 from tonne.http.documentation import refusals
 from tonne.http.guards import operators_only
 from tonne.http.request import ApiRequest
-from tonne.http.wire.common import NO_NUL
-from tonne.http.wire.reports import DisclosureBody
+from tonne.wire.common import NO_NUL
+from tonne.wire.reports import DisclosureBody
 
 FORMATS = ("json", "csv", "pdf")
 

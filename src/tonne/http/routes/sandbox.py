@@ -14,9 +14,9 @@ from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.request import ApiRequest
 from tonne.http.routes.orders import show_orders
-from tonne.http.wire.common import read_id
-from tonne.http.wire.orders import OrderBody
-from tonne.http.wire.sandbox import AdvanceOrder, ChangeTestBehaviour
+from tonne.wire.common import read_id
+from tonne.wire.orders import OrderBody
+from tonne.wire.sandbox import AdvanceOrder, ChangeTestBehaviour
 
 TAGS = ["Sandbox"]
 

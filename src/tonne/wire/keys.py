@@ -14,9 +14,8 @@ from tonne.application.open_accounts import NewKey
 from tonne.domain.accounts import BUYER_SCOPES, Account, ApiKey, Network, Scope
 from tonne.domain.errors import ValidationFailed
 from tonne.domain.times import format_time
-from tonne.http.request import read_time
-from tonne.http.wire.common import NO_NUL, Amount, CurrencyCode, Id, Money, Time, read_value
 from tonne.storage.accounts import KeyRow
+from tonne.wire.common import NO_NUL, Amount, CurrencyCode, Id, Money, Time, read_time, read_value
 
 NETWORKS_MAX = 100
 

@@ -17,8 +17,9 @@ from tonne.estimates.by_factor import Activity
 from tonne.estimates.declared import Declaration
 from tonne.estimates.electricity import Consumption, Electricity, EnergyUnit
 from tonne.estimates.spending import Transaction
-from tonne.http.request import read_time
-from tonne.http.wire.common import (
+from tonne.storage.countries import is_country
+from tonne.storage.currencies import find_currency
+from tonne.wire.common import (
     NO_NUL,
     Amount,
     BundleSelection,
@@ -28,9 +29,8 @@ from tonne.http.wire.common import (
     Metadata,
     QuantityTrunc,
     read_decimal,
+    read_time,
 )
-from tonne.storage.countries import is_country
-from tonne.storage.currencies import find_currency
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)

@@ -11,7 +11,7 @@ from tonne.domain.mass import format_tonnes
 from tonne.domain.progress import OrderPart, Retirement
 from tonne.domain.retirement import RetirementState
 from tonne.domain.times import format_time
-from tonne.http.wire.common import Id, Time, Tonnes
+from tonne.wire.common import Id, Time, Tonnes
 
 Serial = Annotated[str, Meta(description="A whole serial number, as the registry prints it.")]
 Day = Annotated[

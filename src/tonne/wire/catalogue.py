@@ -13,7 +13,7 @@ from msgspec import Meta
 from tonne.domain.accounts import Account
 from tonne.domain.catalogue import Bundle, Catalogue, Project
 from tonne.domain.decimals import plain
-from tonne.http.wire.common import CurrencyCode, Id, UnitPrice
+from tonne.wire.common import CurrencyCode, Id, UnitPrice
 
 
 class ProjectSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from tonne.http.wire.common import Time, Tonnes
+from tonne.wire.common import Time, Tonnes
 
 Day = Annotated[
     str, Meta(description="A day.", extra_json_schema={"format": "date"}, examples=["2026-01-31"])

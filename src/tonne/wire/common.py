@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
@@ -217,3 +218,20 @@ def choice_body(choice: Choice) -> ChoiceBody:
     percentage = choice.percentage
     whole = percentage == percentage.to_integral_value()
     return ChoiceBody(str(choice.bundle_id), int(percentage) if whole else f"{percentage.normalize():f}")
+
+
+def read_time(text: str, name: str) -> datetime:
+    """Read an RFC 3339 time with its offset.
+
+    Raises:
+        ValidationFailed: it is none.
+    """
+    try:
+        at = datetime.fromisoformat(text)
+        if at.tzinfo is not None and text.isascii():
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValidationFailed.at(
+        name, 'must be an RFC 3339 time with its offset, such as "2026-01-31T09:30:00Z"'
+    )

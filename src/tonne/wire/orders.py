@@ -19,7 +19,7 @@ from tonne.domain.progress import PricedPart, Progress, WaitingFor, price_parts,
 from tonne.domain.purchase import ByBundleMasses, ByEstimate, ByMass, ByValue, Purchase
 from tonne.domain.selection import BUNDLES_MAX, refuse_repeated
 from tonne.domain.times import format_time
-from tonne.http.wire.common import (
+from tonne.wire.common import (
     NO_NUL,
     Amount,
     BundleId,
@@ -39,7 +39,7 @@ from tonne.http.wire.common import (
     read_selection,
     read_value,
 )
-from tonne.http.wire.terms import (
+from tonne.wire.terms import (
     BeneficiaryBody,
     BeneficiaryOfOrder,
     Guarded,

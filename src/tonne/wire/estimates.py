@@ -15,8 +15,8 @@ from tonne.domain.estimates import Estimate, EstimateKind, Step
 from tonne.domain.factors import Factor
 from tonne.domain.mass import MassUnit, readable_mass
 from tonne.domain.times import format_time
-from tonne.http.wire.common import Id, Time, Tonnes
-from tonne.http.wire.quotes import QuoteBody
+from tonne.wire.common import Id, Time, Tonnes
+from tonne.wire.quotes import QuoteBody
 
 
 class EstimatedMass(msgspec.Struct, frozen=True):

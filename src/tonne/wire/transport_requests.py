@@ -26,8 +26,9 @@ from tonne.estimates.passengers import (
 )
 from tonne.estimates.routes import Way
 from tonne.estimates.shipping import CargoType, Shipment, ShippingLeg, find_method
-from tonne.http.wire.common import NO_NUL, Amount, MassBody
-from tonne.http.wire.estimate_requests import (
+from tonne.storage.countries import is_country
+from tonne.wire.common import NO_NUL, Amount, MassBody
+from tonne.wire.estimate_requests import (
     CountryCode,
     EstimateRequest,
     Moment,
@@ -35,8 +36,7 @@ from tonne.http.wire.estimate_requests import (
     read_day,
     read_positive,
 )
-from tonne.http.wire.routes import RouteRequest
-from tonne.storage.countries import is_country
+from tonne.wire.routes import RouteRequest
 
 PASSENGERS_MAX = 1_000_000
 LEGS_MAX = 100

@@ -13,7 +13,7 @@ from tonne.application.error_body import ErrorDetail
 from tonne.application.order_in_bulk import RowResult, RowStatus
 from tonne.domain.accounts import Account
 from tonne.domain.mass import format_tonnes
-from tonne.http.wire.common import CurrencyCode, Money, Tonnes
+from tonne.wire.common import CurrencyCode, Money, Tonnes
 
 
 class BulkResult(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from tonne.estimates.distances import TransitCorridor
 from tonne.estimates.places import Place, find_airport, find_port, place_at
 from tonne.estimates.routes import Route
 from tonne.estimates.units import conversion
-from tonne.http.wire.common import NO_NUL, Amount, read_decimal
+from tonne.wire.common import NO_NUL, Amount, read_decimal
 
 
 class DistanceUnit(StrEnum):

@@ -10,7 +10,7 @@ from msgspec import Meta
 from tonne.application.order_terms import EXCLUDED_MAX, read_beneficiary, read_terms
 from tonne.domain.orders import Order
 from tonne.domain.terms import Beneficiary, Terms
-from tonne.http.wire.common import NO_NUL, Amount
+from tonne.wire.common import NO_NUL, Amount
 
 CountryCode = Annotated[
     str,

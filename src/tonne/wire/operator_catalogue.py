@@ -17,8 +17,8 @@ from tonne.domain.catalogue import Bundle, Portfolio, Project
 from tonne.domain.decimals import parse_decimal, plain
 from tonne.domain.errors import ValidationFailed
 from tonne.domain.times import format_time
-from tonne.http.wire.common import Id, Time
 from tonne.storage.catalogue import ExchangeRate
+from tonne.wire.common import Id, Time
 
 
 class Changed(msgspec.Struct, frozen=True):

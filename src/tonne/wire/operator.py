@@ -10,7 +10,7 @@ from msgspec import Meta
 from tonne.application.bill_accounts import Balance, Payment
 from tonne.application.pay_orders import PayOutcome, PayResult
 from tonne.domain.accounts import Account, Billing, SandboxBehaviour
-from tonne.http.wire.common import NO_NUL, Amount, CurrencyCode, Id, Money
+from tonne.wire.common import NO_NUL, Amount, CurrencyCode, Id, Money
 
 ORDERS_MAX = 1000
 

@@ -11,8 +11,8 @@ from tonne.application.change_lots import Withdrawal
 from tonne.domain.decimals import plain
 from tonne.domain.mass import format_tonnes
 from tonne.domain.withdrawal import WithdrawalKind
-from tonne.http.wire.common import NO_NUL, Id, Tonnes
 from tonne.storage.inventory import LotFacts, StockLine
+from tonne.wire.common import NO_NUL, Id, Tonnes
 
 Reason = Annotated[
     str, Meta(min_length=1, max_length=500, extra_json_schema=NO_NUL, examples=["The forest burnt."])

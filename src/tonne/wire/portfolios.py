@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from tonne.domain.catalogue import Portfolio
-from tonne.http.wire.common import NO_NUL, ChoiceBody, Id, choice_body
+from tonne.wire.common import NO_NUL, ChoiceBody, Id, choice_body
 
 
 class PortfolioBody(msgspec.Struct, frozen=True):

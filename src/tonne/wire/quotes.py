@@ -11,8 +11,8 @@ from tonne.domain.catalogue import Catalogue
 from tonne.domain.decimals import plain
 from tonne.domain.mass import format_tonnes
 from tonne.domain.purchase import Quote
-from tonne.http.wire.common import CurrencyCode, Money, Tonnes
-from tonne.http.wire.orders import OrderBundle, line_body
+from tonne.wire.common import CurrencyCode, Money, Tonnes
+from tonne.wire.orders import OrderBundle, line_body
 
 
 class QuoteBody(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tonne.application.manage_accounts import AccountWishes
 from tonne.domain.accounts import Account
-from tonne.http.wire.common import NO_NUL, CurrencyCode, Id, IdempotencyKey
+from tonne.wire.common import NO_NUL, CurrencyCode, Id, IdempotencyKey
 
 
 class AccountBody(msgspec.Struct, frozen=True):
