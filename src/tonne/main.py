@@ -7,13 +7,17 @@ import multiprocessing
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import cache, partial
 from threading import Thread
 
 from litestar.types import ASGIApp
 
+from tonne.application.deliver_events import EventDelivery
 from tonne.application.housekeeping import housekeeping
 from tonne.application.identifiers import new_id, utc_now
+from tonne.application.manage_webhooks import WebhookDesk
 from tonne.application.order_desk import OrderDesk
 from tonne.application.place_orders import Outcome, PlaceOrder, place_orders
 from tonne.application.proofs import Links, ProofDesk, SigningKey
@@ -25,13 +29,18 @@ from tonne.http.request import Services
 from tonne.logs import configure_logging
 from tonne.settings import Settings, read_settings
 from tonne.storage.certificates import proof_secret
+from tonne.storage.changes import EventBell
 from tonne.storage.database import Pool, open_pool
 from tonne.storage.group_commit import GroupCommit
 from tonne.storage.snapshot import SnapshotKeeper
 from tonne.web.images import IMAGES
 from tonne.web.proof import PROOF_PAGES
+from tonne.webhooks.sealing import Seal
+from tonne.webhooks.sending import Sender, SendingRules
+from tonne.wire.events import EventWriter
 
 BATCHES_IN_FLIGHT = 2
+DELIVERY_CONNECTIONS = 4
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -82,15 +91,49 @@ async def _services(settings: Settings) -> AsyncIterator[Services]:
         await open_pool(url, connections_max=settings.database_connections) as pool,
         # Of its own, so that no number of slow reads keeps an order waiting.
         await open_pool(url, connections_max=BATCHES_IN_FLIGHT) as writing,
+        await open_pool(url, connections_max=DELIVERY_CONNECTIONS) as delivering,
     ):
         snapshots = SnapshotKeeper(pool, url, utc_now, process_id=new_id())
         commits: GroupCommit[PlaceOrder, Outcome] = GroupCommit(
             writing, place_orders, batches_in_flight=BATCHES_IN_FLIGHT
         )
-        work = working(pool, utc_now) if settings.background_work == "on" else nullcontext()
-        async with snapshots.running(), commits.running(), housekeeping(pool, utc_now), work:
-            _collect_garbage_seldom()
-            yield Services(pool, OrderDesk(commits), snapshots, await _proof_desk(settings, pool, snapshots))
+        bell = EventBell(pool)
+        keep_house = housekeeping(pool, utc_now, events_kept=timedelta(days=settings.events_kept_days))
+        async with snapshots.running(), commits.running(), bell.running(), keep_house:
+            proofs = await _proof_desk(settings, pool, snapshots)
+            sender = Sender(_sending_rules(settings))
+            load_seal = cache(partial(_load_seal, settings))
+            delivery = EventDelivery(
+                delivering, url, EventWriter(snapshots, proofs.links).write, sender, load_seal, utc_now
+            )
+            async with _background_work(settings, pool, delivery):
+                _collect_garbage_seldom()
+                yield Services(
+                    pool,
+                    OrderDesk(commits, bell.ring),
+                    snapshots,
+                    proofs,
+                    WebhookDesk(pool, sender, load_seal),
+                )
+
+
+@asynccontextmanager
+async def _background_work(settings: Settings, pool: Pool, delivery: EventDelivery) -> AsyncIterator[None]:
+    if settings.background_work == "off":
+        yield
+        return
+    async with working(pool, utc_now), delivery.running():
+        yield
+
+
+def _sending_rules(settings: Settings) -> SendingRules:
+    return SendingRules(
+        settings.webhook_allow_http == "on", settings.webhook_networks, settings.webhook_timeout_seconds
+    )
+
+
+def _load_seal(settings: Settings) -> Seal:
+    return Seal.configured(key=settings.secrets_key, file=settings.secrets_key_file, folder=settings.data_dir)
 
 
 async def _proof_desk(settings: Settings, pool: Pool, snapshots: SnapshotKeeper) -> ProofDesk:

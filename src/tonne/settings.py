@@ -8,7 +8,12 @@ from dataclasses import dataclass, fields
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
-CHOICES = {"log_format": ("console", "json"), "background_work": ("on", "off")}
+CHOICES = {
+    "log_format": ("console", "json"),
+    "background_work": ("on", "off"),
+    "webhook_allow_http": ("on", "off"),
+}
+EVENTS_KEPT_DAYS_MIN = 30
 
 
 class SettingInvalid(Exception):
@@ -25,6 +30,10 @@ class Settings:
     are signed with the key in `signing_key_file` (PKCS#12), else with one that is made below `data_dir` on first use, in
     the name of `operator_name`. `trusted_proxies` are networks, separated by commas: only a peer in them is believed
     whose requests it passes on (X-Forwarded-For).
+
+    Secrets of webhooks are encrypted with `secrets_key`, or the one in `secrets_key_file`, or else one that is made below
+    `data_dir` on first use: URL-safe base64 of 32 bytes; of several, separated by commas, the first encrypts and all decrypt.
+    Events are delivered to public addresses by https; `webhook_allow_http` on and `webhook_allowed_networks` allow others.
     """
 
     data_dir: Path = Path("tonne-data")
@@ -41,11 +50,22 @@ class Settings:
     signing_key_passphrase: str | None = None
     operator_name: str = "Tonne"
     trusted_proxies: str = ""
+    secrets_key: str | None = None
+    secrets_key_file: Path | None = None
+    webhook_allow_http: str = "off"
+    webhook_allowed_networks: str = ""
+    webhook_timeout_seconds: int = 30
+    events_kept_days: int = EVENTS_KEPT_DAYS_MIN
 
     @property
     def trusted_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """The networks of `trusted_proxies`."""
-        return tuple(ip_network(text.strip()) for text in self.trusted_proxies.split(",") if text.strip())
+        return _networks(self.trusted_proxies)
+
+    @property
+    def webhook_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks of `webhook_allowed_networks`."""
+        return _networks(self.webhook_allowed_networks)
 
     @property
     def base_url(self) -> str:
@@ -66,12 +86,21 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         if text:
             given[setting.name] = _read(setting.name, str(setting.type), text)
     settings = Settings(**given)  # type: ignore[arg-type]
-    try:
-        settings.trusted_networks  # noqa: B018 -- read now, so that a mistake is said at the start
-    except ValueError as error:
-        msg = f"TONNE_TRUSTED_PROXIES must be networks such as 192.0.2.0/24, separated by commas: {error}"
-        raise SettingInvalid(msg) from None
+    # Read now, so that a mistake is said at the start.
+    for name in ("trusted_proxies", "webhook_allowed_networks"):
+        try:
+            _networks(getattr(settings, name))
+        except ValueError as error:
+            msg = f"TONNE_{name.upper()} must be networks such as 192.0.2.0/24, separated by commas: {error}"
+            raise SettingInvalid(msg) from None
+    if settings.events_kept_days < EVENTS_KEPT_DAYS_MIN:
+        msg = f"TONNE_EVENTS_KEPT_DAYS must be {EVENTS_KEPT_DAYS_MIN} or more; it is {settings.events_kept_days}"
+        raise SettingInvalid(msg)
     return settings
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 def _read(name: str, kind: str, text: str) -> object:

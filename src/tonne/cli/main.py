@@ -23,9 +23,10 @@ from tonne.cli.proof import proof
 from tonne.cli.rates import rates
 from tonne.cli.replacements import replace_retirements
 from tonne.cli.report import report
-from tonne.cli.retire import retire, worker
+from tonne.cli.retire import retire
 from tonne.cli.retirements import retirements
 from tonne.cli.serve import serve
+from tonne.cli.worker import worker
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

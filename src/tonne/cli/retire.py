@@ -1,9 +1,7 @@
-"""`tonne retire` and `tonne worker`: carry paid orders on to retirement, once or for ever."""
+"""`tonne retire`: carry paid orders on to retirement."""
 
 from __future__ import annotations
 
-import asyncio
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
@@ -12,7 +10,7 @@ import click
 
 from tonne.application.fill_pools import fill_pools, plan_filling
 from tonne.application.identifiers import utc_now
-from tonne.application.worker import retire_all, working
+from tonne.application.worker import retire_all
 from tonne.cli.session import (
     actor,
     console,
@@ -25,7 +23,6 @@ from tonne.cli.session import (
 )
 from tonne.domain.accounts import Account
 from tonne.domain.mass import GRAMS_PER_TONNE, format_tonnes
-from tonne.logs import configure_logging
 from tonne.storage.accounts import load_directory
 from tonne.storage.database import Pool
 from tonne.storage.pools import PoolRest
@@ -86,28 +83,6 @@ def retire(
         print_json({"dry_run": False, "pools": [_facts(rest) for rest in filled], "steps": steps})
     else:
         console.print("Done." if steps else "There was nothing to do.")
-
-
-@click.command()
-@database_options
-def worker(data_dir: Path | None, database_url: str | None) -> None:
-    """Work in the background until Ctrl-C: pool paid orders, allocate credits, retire.
-
-    `tonne serve` does this by itself; run workers apart where serving must not be disturbed (TONNE_BACKGROUND_WORK=off
-    for the service). Any number may run.
-    """
-    settings = settings_with(data_dir=data_dir, database_url=database_url)
-    configure_logging(settings.log_format)
-
-    async def work(pool: Pool) -> None:
-        stopped = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        async with working(pool, utc_now):
-            console.print("Working; Ctrl-C stops it.")
-            await stopped.wait()
-
-    with_pool(settings, work)
 
 
 async def _plan(pool: Pool, account_id: UUID) -> tuple[Account, list[PoolRest]]:

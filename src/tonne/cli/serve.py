@@ -21,6 +21,7 @@ from uvicorn.supervisors import Multiprocess
 from tonne.certificates.signing import SignerNotUsable, load_signer
 from tonne.cli.demo import prepare_demo, show_demo
 from tonne.cli.session import console, database_options, on_database, settings_with
+from tonne.cli.worker import refuse_unusable_secrets_key
 from tonne.settings import Settings
 from tonne.storage.database import Connection
 from tonne.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
@@ -63,6 +64,7 @@ def serve(
         host=host, port=port, workers=workers, data_dir=data_dir, database_url=database_url
     )
     _refuse_unusable_signing_key(settings)
+    refuse_unusable_secrets_key(settings)
     # Asked to end, end in order; left to their defaults, these signals would skip stopping the database.
     for asked in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked, _end)

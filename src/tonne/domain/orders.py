@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -85,6 +85,12 @@ class Order:
     beneficiary: str | None = None
     billing: Billing = Billing.INVOICE
     terms: Terms = NO_TERMS
+
+    def as_of(self, status: OrderStatus) -> Order:
+        """The order as it was when it had just reached a status that it has had."""
+        reached = [each for each, _ in self.history]
+        kept = self.history[: reached.index(status) + 1] if status in reached else self.history
+        return replace(self, status=status, history=kept)
 
     @property
     def commission_minor(self) -> int:

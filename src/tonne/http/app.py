@@ -27,6 +27,7 @@ from tonne.http.routes import (
     emission_factors,
     estimate_lists,
     estimates,
+    events,
     operator,
     operator_catalogue,
     operator_inventory,
@@ -39,6 +40,7 @@ from tonne.http.routes import (
     reports,
     sandbox,
     service,
+    webhooks,
 )
 from tonne.http.shortcut import Shortcut
 
@@ -112,6 +114,17 @@ V1 = (
     emission_factors.list_emission_factors,
     emission_factors.list_emission_factor_regions,
     emission_factors.get_emission_factor,
+    events.list_events,
+    events.get_event,
+    webhooks.create_webhook,
+    webhooks.list_webhooks,
+    webhooks.get_webhook,
+    webhooks.put_webhook,
+    webhooks.delete_webhook,
+    webhooks.rotate_webhook_secret,
+    webhooks.ping_webhook,
+    webhooks.list_webhook_attempts,
+    webhooks.replay_webhook,
     operator.pay_placed_orders,
     operator.get_balance,
     operator.top_up_account,

@@ -139,6 +139,7 @@ def openapi_config() -> OpenAPIConfig:
             Tag("Catalogue", "Bundles to buy and the projects behind them."),
             Tag("Estimates", "Emission estimates to order from, with every step of the calculation."),
             Tag("Emission factors", "What estimates are made with: figures, sources and editions."),
+            Tag("Events and webhooks", "What happened to orders, to be pulled or delivered."),
             Tag("Account", "The account a key acts for."),
             Tag("Sandbox", "Test orders are moved by hand. For test keys only."),
             Tag("Operator", "Payments and billing, for keys with the scope `operator`."),

@@ -41,6 +41,13 @@ from tonne.wire.estimates import (
     EstimateBody,
     EstimatePage,
 )
+from tonne.wire.events import (
+    AllocationEventData,
+    EventBody,
+    EventPage,
+    OrderEventData,
+    WebhookEventData,
+)
 from tonne.wire.inventory import (
     LotBody,
     LotPage,
@@ -97,6 +104,16 @@ from tonne.wire.transport_requests import (
     CreatePassengerTransportationEstimate,
     CreateShippingEstimate,
 )
+from tonne.wire.webhooks import (
+    AttemptPage,
+    CreateWebhook,
+    PingResult,
+    Replay,
+    ReplayResult,
+    RotateSecret,
+    UpdateWebhook,
+    WebhookBody,
+)
 
 WIRE = (
     LotBody, LotPage, LotState, StockBody, SuspendLot, WithdrawalBody, WithdrawSerials,
@@ -112,6 +129,8 @@ WIRE = (
     ProjectPage, QuoteBody, QuoteByEstimate, QuoteByMass, QuoteByValue, RetirementBody, BundleEntry, Changed,
     ChoosePortfolio, ImageBody, PortfolioBody, PortfolioEntry, PriceBody, ProjectEntry, RatesBody, SetDefaultSelection,
     SetPrice, SetRates, CreateKey, DisabledKeyBody, KeyPage, NewKeyBody, RotatedKeyBody, RotateKey,
+    AllocationEventData, EventBody, EventPage, OrderEventData, WebhookEventData, AttemptPage, CreateWebhook, PingResult,
+    Replay, ReplayResult, RotateSecret, UpdateWebhook, WebhookBody,
 )  # fmt: skip
 
 REQUEST_KEY = {
@@ -129,7 +148,7 @@ PATH_PARAMETERS = {
     "factor_id": "The factor's id, with its slashes.",
 }
 # Operations that say everything with their path.
-WITHOUT_CONTENT = {"releaseLot", "cancelOrder", "suspendAccount", "resumeAccount"}
+WITHOUT_CONTENT = {"releaseLot", "cancelOrder", "suspendAccount", "resumeAccount", "pingWebhook"}
 NO_CONTENT = {
     "required": False,
     "description": "None is needed.",
@@ -229,7 +248,7 @@ BATCH_OUTCOMES = {
         "anyOf": [{"$ref": "#/components/schemas/EstimateBody"}, {"$ref": "#/components/schemas/ErrorBody"}]
     },
 }
-OPTIONAL_BODIES = {"advanceOrder": "AdvanceOrder"}
+OPTIONAL_BODIES = {"advanceOrder": "AdvanceOrder", "rotateWebhookSecret": "RotateSecret"}
 
 
 def completed(document: dict[str, Any]) -> dict[str, Any]:

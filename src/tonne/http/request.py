@@ -12,6 +12,7 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.types import HTTPReceiveMessage
 
+from tonne.application.manage_webhooks import WebhookDesk
 from tonne.application.order_desk import OrderDesk
 from tonne.application.proofs import Links, ProofDesk
 from tonne.domain.accounts import Account, Caller
@@ -36,6 +37,7 @@ class Services:
     desk: OrderDesk
     snapshots: SnapshotKeeper
     proofs: ProofDesk
+    webhooks: WebhookDesk
 
     @property
     def links(self) -> Links:

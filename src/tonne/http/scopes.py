@@ -12,7 +12,7 @@ _OPERATIONS: dict[tuple[Scope, ...], str] = {
     (
         Scope.ORDERS_READ,
     ): "listOrders getOrder getOrderByIdempotencyKey getOrderCertificate listOrderAllocations "
-    "listOrderRetirements",
+    "listOrderRetirements listEvents getEvent",
     (
         Scope.ORDERS_WRITE,
     ): "createOrderByMass createOrderByValue createOrderByEstimate orderInBulk cancelOrder "
@@ -34,6 +34,10 @@ _OPERATIONS: dict[tuple[Scope, ...], str] = {
     ): "putBundleSelection putBundlePortfolio createAccount putOwnAccount patchOwnAccount "
     "putAccount patchAccount createClientAccount putOwnClientAccount patchOwnClientAccount putClientAccount "
     "patchClientAccount putLogo deleteLogo",
+    (
+        Scope.WEBHOOKS_WRITE,
+    ): "createWebhook listWebhooks getWebhook updateWebhook deleteWebhook rotateWebhookSecret pingWebhook "
+    "listWebhookAttempts replayWebhook",
     (
         Scope.OPERATOR,
     ): "payOrders getBalance topUp refund putBilling putTestBehaviour createProject putProject "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from tonne.domain.accounts import Account, Mode
@@ -23,6 +24,18 @@ _PARTS = """
      WHERE a.organisation_id = $1 AND a.order_id = ANY($2::uuid[]) AND r.state <> 'rejected'
      GROUP BY a.order_id, r.bundle_id, r.project_id, r.state = 'confirmed'
      ORDER BY a.order_id, min(r.created_at), r.project_id, is_retired DESC
+"""
+
+_PARTS_AS_OF = """
+    SELECT w.order_id, w.at, r.bundle_id, r.project_id,
+           (r.state = 'confirmed' AND r.decided_at <= w.at) AS is_retired,
+           sum(a.quantity_grams)::bigint AS quantity_grams
+      FROM unnest($2::uuid[], $3::timestamptz[]) AS w (order_id, at)
+      JOIN allocations a ON a.organisation_id = $1 AND a.order_id = w.order_id
+      JOIN retirements r ON r.organisation_id = $1 AND r.retirement_id = a.retirement_id AND r.created_at <= w.at
+     WHERE r.state <> 'rejected' OR r.decided_at > w.at
+     GROUP BY w.order_id, w.at, r.bundle_id, r.project_id, (r.state = 'confirmed' AND r.decided_at <= w.at)
+     ORDER BY w.order_id, w.at, min(r.created_at), r.project_id, is_retired DESC
 """
 
 # A line waits for stock where the pool has uncovered whole tonnes that reach into it.
@@ -62,6 +75,14 @@ class RetirementFilter:
     limit: int = 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class AllocatedOf:
+    """Whose credits a retirement takes, and since when they are allocated."""
+
+    project_id: UUID
+    created_at: datetime
+
+
 async def load_progress(
     connection: Connection, account: Account, orders: Sequence[Order]
 ) -> dict[UUID, Progress]:
@@ -83,6 +104,40 @@ async def load_progress(
         order_id: Progress(tuple(parts[order_id]), waits_for_stock=order_id in out_of_stock)
         for order_id in order_ids
     }
+
+
+async def load_progress_as_of(
+    connection: Connection, account: Account, wanted: Sequence[tuple[UUID, datetime]]
+) -> dict[tuple[UUID, datetime], Progress]:
+    """How far orders of an account had come at a time each."""
+    parts: dict[tuple[UUID, datetime], list[Part]] = {each: [] for each in wanted}
+    rows = await connection.fetch(
+        _PARTS_AS_OF,
+        account.organisation_id,
+        [order_id for order_id, _ in wanted],
+        [at for _, at in wanted],
+    )
+    for row in rows:
+        parts[row["order_id"], row["at"]].append(
+            Part(row["bundle_id"], row["project_id"], row["is_retired"], row["quantity_grams"])
+        )
+    return {each: Progress(tuple(own)) for each, own in parts.items()}
+
+
+async def load_retirements_of(
+    connection: Connection, account: Account, retirement_ids: Sequence[UUID]
+) -> dict[UUID, AllocatedOf]:
+    """What is allocated with some retirements of an account."""
+    rows = await connection.fetch(
+        """
+        SELECT retirement_id, project_id, created_at FROM retirements
+         WHERE organisation_id = $1 AND account_id = $2 AND retirement_id = ANY($3::uuid[])
+        """,
+        account.organisation_id,
+        account.account_id,
+        retirement_ids,
+    )
+    return {row["retirement_id"]: AllocatedOf(row["project_id"], row["created_at"]) for row in rows}
 
 
 async def find_order_parts(

@@ -16,6 +16,7 @@ import msgspec
 from tonne.domain.accounts import Mode, SandboxBehaviour
 from tonne.domain.mass import GRAMS_PER_TONNE
 from tonne.domain.retirement import Gap
+from tonne.storage.changes import announce_events
 from tonne.storage.database import LARGE_STATEMENT_TIMEOUT_SECONDS, Connection
 from tonne.storage.lots import Moved
 
@@ -207,6 +208,7 @@ async def tell_allocations(
         at,
         timeout=LARGE_STATEMENT_TIMEOUT_SECONDS,
     )
+    await announce_events(connection)
 
 
 async def start_retiring(
