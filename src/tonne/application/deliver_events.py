@@ -23,7 +23,7 @@ import structlog
 from tonne.application.identifiers import new_id
 from tonne.application.number_events import number_all
 from tonne.domain.events import Event, EventType, Happened
-from tonne.domain.webhooks import BATCH_EVENTS_MAX, Webhook, next_attempt_in
+from tonne.domain.webhooks import BATCH_EVENTS_MAX, RETRY_DELAYS, Webhook, next_attempt_in
 from tonne.storage.changes import hearing_of_events
 from tonne.storage.database import Connection, Pool
 from tonne.storage.deliveries import (
@@ -77,6 +77,8 @@ class EventDelivery:
     load_seal: Callable[[], Seal]
     now: Callable[[], datetime]
     chance: Callable[[], float] = random.random
+    retry_delays: Sequence[timedelta] = RETRY_DELAYS
+    lease_more: timedelta = LEASE_MORE
     _busy: Counter[UUID] = field(default_factory=Counter)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -120,7 +122,7 @@ class EventDelivery:
                     connection,
                     organisation_id,
                     claim_id=new_id(),
-                    lease=timedelta(seconds=self.sender.rules.timeout_seconds) + LEASE_MORE,
+                    lease=timedelta(seconds=self.sender.rules.timeout_seconds) + self.lease_more,
                     busy=self._busy,
                     together_max=TOGETHER_MAX,
                     limit=free,
@@ -197,7 +199,12 @@ class EventDelivery:
             wait = (
                 None
                 if answered.is_gone
-                else next_attempt_in(failed, retry_after=answered.retry_after, chance=self.chance())
+                else next_attempt_in(
+                    failed,
+                    retry_after=answered.retry_after,
+                    chance=self.chance(),
+                    delays=self.retry_delays,
+                )
             )
             next_at = None if answered.is_acknowledged or wait is None else at + wait
             await record_attempt(

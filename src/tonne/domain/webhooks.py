@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -58,13 +59,17 @@ class Webhook:
 
 
 def next_attempt_in(
-    failed_attempts: int, *, retry_after: timedelta | None, chance: float
+    failed_attempts: int,
+    *,
+    retry_after: timedelta | None,
+    chance: float,
+    delays: Sequence[timedelta] = RETRY_DELAYS,
 ) -> timedelta | None:
     """How long to wait after so many failed attempts; None when there is no other.
 
     `chance`, 0 to 1, decides within a tenth more or less. An endpoint that asks for longer is left alone for longer.
     """
-    if failed_attempts > len(RETRY_DELAYS):
+    if failed_attempts > len(delays):
         return None
-    delay = RETRY_DELAYS[failed_attempts - 1] * (1 + JITTER * (2 * chance - 1))
+    delay = delays[failed_attempts - 1] * (1 + JITTER * (2 * chance - 1))
     return max(delay, min(retry_after or timedelta(0), RETRY_AFTER_MAX))

@@ -15,6 +15,7 @@ from uuid import UUID
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 -- what secrets begin with
 SECRET_BYTES = 32
+_KEY_BYTES = range(24, 65)
 
 
 def format_secret(random_bytes: bytes) -> str:
@@ -24,17 +25,17 @@ def format_secret(random_bytes: bytes) -> str:
 
 
 def parse_secret(secret: str) -> bytes:
-    """The bytes of a secret.
+    """The bytes of a secret: 32 of ours, 24 to 64 as Standard Webhooks has it.
 
     Raises:
-        ValueError: it is not `whsec_` and base64 of 32 bytes.
+        ValueError: it is not `whsec_` and base64 of so many bytes.
     """
     try:
         found = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
     except binascii.Error:
         found = b""
-    if not secret.startswith(SECRET_PREFIX) or len(found) != SECRET_BYTES:
-        msg = f"a secret is {SECRET_PREFIX} and base64 of {SECRET_BYTES} bytes"
+    if not secret.startswith(SECRET_PREFIX) or len(found) not in _KEY_BYTES:
+        msg = f"a secret is {SECRET_PREFIX} and base64 of {_KEY_BYTES[0]} to {_KEY_BYTES[-1]} bytes"
         raise ValueError(msg)
     return found
 

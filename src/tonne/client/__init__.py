@@ -1,0 +1,1 @@
+"""For customers' programs. Needs nothing of the service."""
