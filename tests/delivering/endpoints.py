@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 from tests.delivering.other_header import check_other_header
 
 
@@ -54,6 +54,9 @@ class Endpoints:
         body = b""
         while True:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                # Whoever sent it was killed in the middle of it.
+                return
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
@@ -75,8 +78,12 @@ class Endpoints:
     async def take(self, number: str, headers: dict[str, str], body: bytes) -> int:
         """Check a request; returns the status to answer."""
         secret = self.secrets[number]
-        Webhook(secret).verify(body, headers, json_parse=False)
-        check_other_header(body, headers["lune-hmac"], secret)
+        try:
+            Webhook(secret).verify(body, headers, json_parse=False)
+            check_other_header(body, headers["lune-hmac"], secret)
+        except (WebhookVerificationError, ValueError) as error:
+            self.wrong.append(f"{number}: {error!r} {headers} {hashlib.sha256(body).hexdigest()} {len(body)}")
+            return 400
         self.counted["requests"] += 1
         if number in self.slow:
             await asyncio.sleep(3600)
