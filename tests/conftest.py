@@ -86,7 +86,14 @@ def service(database_url: str, data_dir: Path) -> Iterator[Service]:
     """The service on a free loopback port, limits switched up, with the demo's catalogue, accounts and keys."""
     keys = on_connection(database_url, lambda connection: load_demo(connection, at=utc_now()))
     assert keys is not None
-    settings = Settings(database_url=database_url, data_dir=data_dir, rate_limit_per_second=1_000_000)
+    settings = Settings(
+        database_url=database_url,
+        data_dir=data_dir,
+        rate_limit_per_second=1_000_000,
+        webhook_allow_http="on",
+        webhook_allowed_networks="127.0.0.0/8",
+        webhook_timeout_seconds=2,
+    )
     with serving(settings) as base_url:
         yield Service(
             base_url, database_url, {(key.account.currency.code, key.account.mode): key for key in keys}

@@ -13,10 +13,10 @@ import httpx
 from tests.support import Service, on_connection
 
 from tonne.application.bill_accounts import Balance, read_balance, top_up
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import new_id, utc_now
 from tonne.application.open_accounts import create_key, open_account_pair
 from tonne.domain.accounts import BUYER_SCOPES, Account, ApiKey, Billing, Mode, SandboxBehaviour, Scope
-from tonne.storage.accounts import set_billing, set_test_behaviour
+from tonne.storage.accounts import insert_organisation, set_billing, set_test_behaviour
 from tonne.storage.checks import run_checks
 from tonne.storage.currencies import find_currency
 from tonne.storage.database import Connection, Pool, open_pool
@@ -76,14 +76,19 @@ def open_payer(
     balance: str | None = None,
     scopes: frozenset[Scope] = frozenset(),
     rate_limit: int = 1_000_000,
+    apart: bool = False,
 ) -> Payer:
-    """Open an account in US dollars that pays as told, with a balance and a key."""
+    """Open an account in US dollars that pays as told, with a balance and a key; `apart`, in an organisation of its own."""
 
     async def work(connection: Connection) -> Payer:
         async with connection.transaction():
+            organisation = service.key().account.organisation
+            if apart:
+                organisation = replace(organisation, organisation_id=new_id(), name="Apart")
+                await insert_organisation(connection, organisation, at=utc_now())
             pair = await open_account_pair(
                 connection,
-                service.key().account.organisation,
+                organisation,
                 name="Payer",
                 currency=find_currency("USD"),
                 at=utc_now(),
