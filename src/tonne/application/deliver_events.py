@@ -109,7 +109,7 @@ class EventDelivery:
                 await asyncio.wait_for(heard.wait(), IDLE_SECONDS)
 
     async def _claim_all(self, heard: asyncio.Event) -> None:
-        async with self.pool.acquire(timeout=5) as connection:
+        async with self.pool.acquire(timeout=30) as connection:
             organisations = await organisations_due(connection)
         # In another order each time: none comes first always.
         random.shuffle(organisations)
@@ -117,7 +117,7 @@ class EventDelivery:
             free = REQUESTS_MAX - len(self._tasks)
             if free <= 0:
                 return
-            async with self.pool.acquire(timeout=5) as connection, connection.transaction():
+            async with self.pool.acquire(timeout=30) as connection, connection.transaction():
                 claims = await claim_due(
                     connection,
                     organisation_id,

@@ -18,7 +18,7 @@ ACCOUNTS_TOGETHER_MAX = 50
 
 async def number_all(pool: Pool) -> None:
     """Number what is committed, up to a thousand chunks an account; what another is numbering is left to that other."""
-    async with pool.acquire(timeout=5) as connection:
+    async with pool.acquire(timeout=30) as connection:
         accounts = await accounts_to_number(connection)
     some = []
     for organisation_id, group in groupby(accounts, key=lambda each: each[0]):

@@ -16,6 +16,7 @@ from tonne.cli.exports import export_orders, report_retirements
 from tonne.cli.factors import factors
 from tonne.cli.inventory import inventory
 from tonne.cli.keys import keys
+from tonne.cli.listen import listen
 from tonne.cli.lots import lots, projects
 from tonne.cli.order_import import import_file
 from tonne.cli.orders import orders
@@ -62,6 +63,7 @@ for command in (
     report,
     retire,
     worker,
+    listen,
     proof,
     audit,
     check,
