@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tonne.storage.audit_checks import verify_chains
 from tonne.storage.commitment_checks import COMMITMENT_CHECKS
 from tonne.storage.database import Connection
+from tonne.storage.event_checks import EVENT_CHECKS
 from tonne.storage.factor_checks import find_altered_editions
 from tonne.storage.ledger_checks import LEDGER_CHECKS
 from tonne.storage.retirement_checks import RETIREMENT_CHECKS
@@ -100,7 +101,7 @@ class Checked:
 async def run_checks(connection: Connection) -> AsyncIterator[Checked]:
     """Check every rule over the whole database, as of one moment."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        for rule, statement in (CHECKS | RETIREMENT_CHECKS | COMMITMENT_CHECKS).items():
+        for rule, statement in (CHECKS | RETIREMENT_CHECKS | COMMITMENT_CHECKS | EVENT_CHECKS).items():
             cursor = await connection.cursor(statement, timeout=STATEMENT_TIMEOUT_SECONDS)
             rows = await cursor.fetch(FINDINGS_MAX, timeout=STATEMENT_TIMEOUT_SECONDS)
             yield Checked(rule, tuple(row[0] for row in rows))

@@ -123,26 +123,6 @@ RETIREMENT_CHECKS = {
          WHERE (r.account_id, r.bundle_id, r.beneficiary, r.terms, r.mode)
                IS DISTINCT FROM (p.account_id, p.bundle_id, p.beneficiary, p.terms, p.mode)
     """,
-    "every status that an order has reached was told, once": """
-        WITH told AS (
-            SELECT c.organisation_id, c.account_id, o.order_id, t.event_type, count(*) AS times
-              FROM event_chunks c
-             CROSS JOIN unnest(c.order_ids) AS o (order_id)
-             CROSS JOIN unnest(c.event_types) AS t (event_type)
-             WHERE t.event_type LIKE 'order.%'
-             GROUP BY c.organisation_id, c.account_id, o.order_id, t.event_type),
-        reached AS (
-            SELECT o.organisation_id, o.account_id, o.order_id, s.event_type
-              FROM orders o
-             CROSS JOIN LATERAL (VALUES ('order.received', o.created_at), ('order.placed', o.placed_at),
-                                        ('order.paid', o.paid_at), ('order.retiring', o.retiring_at),
-                                        ('order.completed', o.completed_at), ('order.cancelled', o.cancelled_at),
-                                        ('order.failed', o.failed_at)) AS s (event_type, at)
-             WHERE s.at IS NOT NULL)
-        SELECT 'order ' || order_id || ': ' || event_type || ' was told ' || coalesce(told.times, 0) || ' times'
-          FROM reached FULL JOIN told USING (organisation_id, account_id, order_id, event_type)
-         WHERE told.times IS DISTINCT FROM 1 OR reached.order_id IS NULL
-    """,
     "what was withdrawn is not in stock, nor set aside": """
         SELECT 'lot ' || w.lot_id || ' has some of ' || w.serial_first || ' to ' || w.serial_last
           FROM withdrawals w JOIN lots l USING (project_id, lot_id)
