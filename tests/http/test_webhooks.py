@@ -436,15 +436,15 @@ def test_deleting_one_while_it_is_being_delivered_to_leaves_the_others(client, e
 
 def test_the_schedule_is_the_contracts_within_a_tenth():
     for failed, delay in enumerate(RETRY_DELAYS, 1):
-        for chance in (0.0, 0.5, 1.0):
-            wait = next_attempt_in(failed, retry_after=None, chance=chance)
+        for chance in (0, 50, 100):
+            wait = next_attempt_in(failed, retry_after=None, chance_percent=chance)
             assert wait is not None
             assert abs(wait - delay) <= delay * 0.1 + timedelta(microseconds=1)
-    assert next_attempt_in(10, retry_after=None, chance=0.5) is None
+    assert next_attempt_in(10, retry_after=None, chance_percent=50) is None
     assert sum(RETRY_DELAYS, timedelta()) == timedelta(hours=75, minutes=35, seconds=5)
 
 
 def test_an_endpoint_is_left_alone_for_as_long_as_it_asks_up_to_a_day():
-    assert next_attempt_in(1, retry_after=timedelta(hours=1), chance=0.5) == timedelta(hours=1)
-    assert next_attempt_in(1, retry_after=timedelta(seconds=1), chance=0.5) == timedelta(seconds=5)
-    assert next_attempt_in(1, retry_after=timedelta(days=40), chance=0.5) == timedelta(hours=24)
+    assert next_attempt_in(1, retry_after=timedelta(hours=1), chance_percent=50) == timedelta(hours=1)
+    assert next_attempt_in(1, retry_after=timedelta(seconds=1), chance_percent=50) == timedelta(seconds=5)
+    assert next_attempt_in(1, retry_after=timedelta(days=40), chance_percent=50) == timedelta(hours=24)

@@ -66,9 +66,13 @@ class WriteBody(Protocol):
     ) -> Awaitable[bytes]: ...
 
 
+def _any_percent() -> int:
+    return random.randint(0, 100)
+
+
 @dataclass(slots=True)
 class EventDelivery:
-    """Delivers as long as it runs. `chance` decides how far retries are spread."""
+    """Delivers as long as it runs. `chance_percent` decides how far retries are spread."""
 
     pool: Pool
     database_url: str
@@ -76,7 +80,7 @@ class EventDelivery:
     sender: Sender
     load_seal: Callable[[], Seal]
     now: Callable[[], datetime]
-    chance: Callable[[], float] = random.random
+    chance_percent: Callable[[], int] = _any_percent
     retry_delays: Sequence[timedelta] = RETRY_DELAYS
     lease_more: timedelta = LEASE_MORE
     _busy: Counter[UUID] = field(default_factory=Counter)
@@ -202,7 +206,7 @@ class EventDelivery:
                 else next_attempt_in(
                     failed,
                     retry_after=answered.retry_after,
-                    chance=self.chance(),
+                    chance_percent=self.chance_percent(),
                     delays=self.retry_delays,
                 )
             )

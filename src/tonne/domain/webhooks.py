@@ -21,8 +21,8 @@ RETRY_DELAYS = (
     timedelta(hours=20),
     timedelta(hours=24),
 )
-# Attempts of those that failed together are not made together.
-JITTER = 0.1
+# Attempts of those that failed together are not made together: up to so many percent earlier or later.
+JITTER_PERCENT = 10
 # An endpoint that asks to be left alone for longer is asked again after this.
 RETRY_AFTER_MAX = timedelta(hours=24)
 WEBHOOKS_MAX = 100
@@ -62,14 +62,15 @@ def next_attempt_in(
     failed_attempts: int,
     *,
     retry_after: timedelta | None,
-    chance: float,
+    chance_percent: int,
     delays: Sequence[timedelta] = RETRY_DELAYS,
 ) -> timedelta | None:
     """How long to wait after so many failed attempts; None when there is no other.
 
-    `chance`, 0 to 1, decides within a tenth more or less. An endpoint that asks for longer is left alone for longer.
+    `chance_percent`, 0 to 100, decides within a tenth more or less. An endpoint that asks for longer is left alone for
+    longer.
     """
     if failed_attempts > len(delays):
         return None
-    delay = delays[failed_attempts - 1] * (1 + JITTER * (2 * chance - 1))
+    delay = delays[failed_attempts - 1] * (10_000 + JITTER_PERCENT * (2 * chance_percent - 100)) // 10_000
     return max(delay, min(retry_after or timedelta(0), RETRY_AFTER_MAX))

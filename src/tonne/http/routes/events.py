@@ -23,6 +23,22 @@ TAGS = ["Events and webhooks"]
 LISTED_TYPES = [each for each in EventType if each is not EventType.WEBHOOK_PING]
 
 
+def _parameter(description: str, **schema: str) -> object:
+    return QueryParameter(required=False, description=description, schema_extra=schema or NO_NUL)
+
+
+AfterSequence = Annotated[
+    str | None,
+    _parameter(
+        "The `sequence` of the event before the first to list: `next_cursor`, or the last that you know."
+    ),
+]
+EventTypes = Annotated[str | None, _parameter("Types, separated by commas.")]
+OfOrder = Annotated[str | None, _parameter("Events of an order.")]
+CreatedFrom = Annotated[str | None, _parameter("Events of then or later.", format="date-time")]
+CreatedTo = Annotated[str | None, _parameter("Events of before.", format="date-time")]
+
+
 @get(
     "/events",
     tags=TAGS,
@@ -33,34 +49,11 @@ LISTED_TYPES = [each for each in EventType if each is not EventType.WEBHOOK_PING
 async def list_events(
     request: ApiRequest,
     limit: Limit = None,
-    after: Annotated[
-        str | None,
-        QueryParameter(
-            required=False,
-            description="The `sequence` of the event before the first to list: `next_cursor`, or the last that you know.",
-            schema_extra=NO_NUL,
-        ),
-    ] = None,
-    event_type: Annotated[
-        str | None,
-        QueryParameter(
-            required=False, description="Types, separated by commas.", examples=None, schema_extra=NO_NUL
-        ),
-    ] = None,
-    order_id: Annotated[
-        str | None,
-        QueryParameter(required=False, description="Events of an order.", schema_extra=NO_NUL),
-    ] = None,
-    created_from: Annotated[
-        str | None,
-        QueryParameter(
-            required=False, description="Events of then or later.", schema_extra={"format": "date-time"}
-        ),
-    ] = None,
-    created_to: Annotated[
-        str | None,
-        QueryParameter(required=False, description="Events of before.", schema_extra={"format": "date-time"}),
-    ] = None,
+    after: AfterSequence = None,
+    event_type: EventTypes = None,
+    order_id: OfOrder = None,
+    created_from: CreatedFrom = None,
+    created_to: CreatedTo = None,
 ) -> Response[EventPage]:
     """List the account's events, the oldest first: what webhooks deliver, in the same order.
 
