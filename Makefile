@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help install serve test check lint types test-long bench bench-retire bench-certificates bench-import bench-estimates lock clean
+.PHONY: help install serve test check lint types test-long bench bench-retire bench-certificates bench-import bench-estimates bench-webhooks lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ bench-import: install ## A hundred thousand lots from a file into stock
 
 bench-estimates: install ## An estimate beside a quote, and ten thousand purchases in one request
 	$(BIN)/python bench/estimates.py
+
+bench-webhooks: install ## How soon events are delivered, and what an endpoint that hangs costs
+	$(BIN)/python bench/webhooks.py
 
 lock: install ## Pin the dependencies anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock

@@ -131,8 +131,10 @@ def _execute(url: str, statement: str) -> None:
 
 
 @contextmanager
-def tonne(database: Database, *, workers: int, logs: Path) -> Iterator[Service]:
-    """Tonne, started as its users start it."""
+def tonne(
+    database: Database, *, workers: int, logs: Path, more: Mapping[str, str] | None = None
+) -> Iterator[Service]:
+    """Tonne, started as its users start it; `more` are settings."""
     port = _free_port()
     settings = {
         "TONNE_DATABASE_URL": database.url,
@@ -140,6 +142,8 @@ def tonne(database: Database, *, workers: int, logs: Path) -> Iterator[Service]:
         "TONNE_PORT": str(port),
         "TONNE_WORKERS": str(workers),
         "TONNE_RATE_LIMIT_PER_SECOND": NO_LIMIT,
+        "TONNE_DATA_DIR": str(logs),
+        **(more or {}),
     }
     command = [os.fspath(Path(sysconfig.get_path("scripts")) / "tonne"), "serve"]
     with _service("tonne", command, settings, database=database, port=port, logs=logs) as service:
