@@ -98,7 +98,7 @@ def test_a_forbidden_address_is_not_connected_to_in_any_form(address: str) -> No
     [literal] = sent(f"http://{in_url(address.partition('%')[0])}/hook")
     assert "not a public address" in (literal.error or "")
     [named] = sent("https://hook.example/x", names=Names([address]))
-    assert "which is not a public address" in (named.error or "")
+    assert "is not at a public address" in (named.error or "")
     # One public address among others makes none of them better.
     sent("https://hook.example/x", names=Names(["1.1.1.1", address]))
     sent("https://hook.example/x", names=Names([address, "2606:4700:4700::1111"]))

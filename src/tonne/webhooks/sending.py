@@ -22,16 +22,26 @@ from urllib.parse import SplitResult, urlsplit
 
 import certifi
 import httpcore
+import structlog
 
 from tonne.webhooks.addresses import Network, is_allowed, read_address
 
 TIMEOUT_SECONDS = 30.0
 ANSWER_BYTES_MAX = 64_000
 ANSWER_BYTES_KEPT = 1024
+# With the head, whatever comes before it, and how the body is wrapped.
+RAW_BYTES_MAX = ANSWER_BYTES_MAX + 100_000
+# How long what follows the head of an answer is waited for.
+BODY_SECONDS = 1.0
+CONNECT_SECONDS = 10.0
 URL_LENGTH_MAX = 2000
 _PORTS = {"https": 443, "http": 80}
-_RESOLVING_MAX = 32
+_RESOLVING_MAX = 128
+_RETRY_AFTER_DIGITS = 6
+_ERROR_LENGTH_MAX = 500
 _OK, _REDIRECTS = range(200, 300), range(300, 400)
+
+log = structlog.get_logger(__name__)
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
@@ -42,6 +52,14 @@ class UrlNotUsable(Exception):
 
 class AddressForbidden(Exception):
     """A host is at an address that is not sent to."""
+
+
+class ResolvingBusy(Exception):
+    """So many names are being looked up that this one has to wait: its endpoint has no part in it."""
+
+
+class _TooMuch(Exception):
+    """More came than anybody reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +97,8 @@ def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         port = parts.port
+        # Refuses empty labels and long ones, which no name has.
+        (parts.hostname or "").rstrip(".").encode("idna")
     except ValueError:
         port = 0
     if port == 0 or not parts.hostname:
@@ -109,6 +129,15 @@ class Answered:
 
 
 @dataclass(slots=True)
+class _Heard:
+    """What came of an answer by now."""
+
+    status: int | None = None
+    answer: bytearray = field(default_factory=bytearray)
+    retry_after: timedelta | None = None
+
+
+@dataclass(slots=True)
 class Sender:
     """Sends requests; any number at once."""
 
@@ -130,33 +159,59 @@ class Sender:
         )
 
     async def send(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answered:
-        """POST a body; whatever goes wrong is told and not raised."""
+        """POST a body; whatever goes wrong at the endpoint is told and not raised.
+
+        Raises:
+            ResolvingBusy: its name could not be looked up for want of room; nothing was sent.
+        """
         began = monotonic()
-        status, answer, retry_after, error = None, b"", None, None
+        heard = _Heard()
+        error = None
         try:
-            parts = self.rules.check_url(url)
-            async with asyncio.timeout(self.rules.timeout_seconds):
-                request = self._pool.stream(
-                    "POST", _target(parts), headers=_headers(parts, headers, body), content=body
-                )
-                async with request as response:
-                    status = response.status
-                    retry_after = _retry_after(response.headers)
-                    if status in _REDIRECTS:
-                        error = "redirects are not followed: give the URL that they lead to"
-                    async for part in response.aiter_stream():
-                        answer += part
-                        if len(answer) >= ANSWER_BYTES_MAX:
-                            # Nobody reads more of it; leaving closes the connection.
-                            break
-        except TimeoutError:
-            error = f"no whole answer within {self.rules.timeout_seconds:g} s"
-        except (UrlNotUsable, AddressForbidden) as refused:
-            error = str(refused)
-        except (OSError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as failed:
-            error = f"{type(failed).__name__}: {failed}"[:500]
+            await self._talk(url, headers, body, heard)
+        except ResolvingBusy:
+            raise
+        except Exception as failed:  # noqa: BLE001 -- what an endpoint makes of its answer must not be our failure
+            error = self._told(failed, heard, url)
+        if heard.status in _REDIRECTS:
+            error = "redirects are not followed: give the URL that they lead to"
         duration_ms = int((monotonic() - began) * 1000)
-        return Answered(duration_ms, status, error, answer[:ANSWER_BYTES_KEPT], retry_after)
+        return Answered(
+            duration_ms, heard.status, error, bytes(heard.answer[:ANSWER_BYTES_KEPT]), heard.retry_after
+        )
+
+    async def _talk(self, url: str, headers: Mapping[str, str], body: bytes, heard: _Heard) -> None:
+        parts = self.rules.check_url(url)
+        async with asyncio.timeout(self.rules.timeout_seconds) as limit:
+            request = self._pool.stream(
+                "POST", _target(parts), headers=_headers(parts, headers, body), content=body
+            )
+            async with request as response:
+                heard.status = response.status
+                heard.retry_after = _retry_after(response.headers)
+                # What it says beside is for people to read: it keeps nobody waiting.
+                limit.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
+                async for part in response.aiter_stream():
+                    heard.answer += part
+                    if len(heard.answer) >= ANSWER_BYTES_MAX:
+                        # Nobody reads more of it; leaving closes the connection.
+                        break
+
+    def _told(self, failed: Exception, heard: _Heard, url: str) -> str | None:
+        """What to say of a failure; nothing where the endpoint had said all that counts."""
+        if heard.status is not None and isinstance(failed, TimeoutError | _TooMuch | httpcore.NetworkError):
+            return None
+        match failed:
+            case _TooMuch():
+                return f"over {RAW_BYTES_MAX} bytes before an answer"
+            case TimeoutError():
+                return f"no answer within {self.rules.timeout_seconds:g} s"
+            case UrlNotUsable() | AddressForbidden():
+                return str(failed)
+            case OSError() | httpcore.NetworkError() | httpcore.ProtocolError() | httpcore.TimeoutException():
+                return f"{type(failed).__name__}: {failed}"[:_ERROR_LENGTH_MAX]
+        log.error("sending_failed", url=url, exc_info=failed)
+        return f"the answer can't be read: {type(failed).__name__}"
 
     async def close(self) -> None:
         """Close what is open."""
@@ -179,32 +234,83 @@ class _CheckedNetwork(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        addresses = await self._resolve(host, port)
+        addresses = [host] if read_address(host) is not None else await self._resolve(host, port)
         if not addresses:
             msg = f"{host} has no address"
             raise AddressForbidden(msg)
         for text in addresses:
             address = read_address(text)
             if address is None or not is_allowed(address, self._rules.allowed_networks):
-                msg = f"{host} is at {text}, which is not a public address"
+                # Which address is for the operator alone: names may have others within a network than outside.
+                log.warning("webhook_address_forbidden", host=host, address=text)
+                msg = f"{host} is not at a public address"
                 raise AddressForbidden(msg)
         failed: Exception = AddressForbidden(host)
         for text in addresses:
             try:
-                return await self._network.connect_tcp(text, port, timeout, local_address, socket_options)
+                # Each address has its share: one that does not answer leaves time for the next.
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    stream = await self._network.connect_tcp(
+                        text, port, timeout, local_address, socket_options
+                    )
+                return _Counted(stream)
             except (OSError, httpcore.NetworkError) as error:
                 failed = error
         raise failed
 
 
+class _Counted(httpcore.AsyncNetworkStream):
+    """A connection from which only so much is read, whatever it is that comes."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self._read = 0
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        found = await self._stream.read(max_bytes, timeout)
+        self._read += len(found)
+        if self._read > RAW_BYTES_MAX:
+            raise _TooMuch
+        return found
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        return _Counted(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+
 # Of its own: names that are not answered for would keep everybody else who needs a thread waiting.
 _resolving = ThreadPoolExecutor(_RESOLVING_MAX, "resolving")
+_looked_up: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
 
 
 async def _resolve(host: str, port: int) -> Sequence[str]:
-    found = await asyncio.get_running_loop().run_in_executor(
-        _resolving, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    )
+    # A name that is not answered for takes one thread, however many ask for it.
+    key = (host, port)
+    found = _looked_up.get(key)
+    if found is None:
+        if len(_looked_up) >= _RESOLVING_MAX:
+            raise ResolvingBusy
+        found = asyncio.get_running_loop().run_in_executor(_resolving, _look_up, host, port)
+        _looked_up[key] = found
+        found.add_done_callback(lambda _: _looked_up.pop(key))
+    return await asyncio.shield(found)
+
+
+def _look_up(host: str, port: int) -> Sequence[str]:
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(where[0]) for *_, where in found))
 
 
@@ -229,7 +335,8 @@ def _retry_after(headers: Sequence[tuple[bytes, bytes]]) -> timedelta | None:
         .strip()
     )
     if text.isascii() and text.isdigit():
-        return timedelta(seconds=min(int(text), 10**6))
+        # Of more digits nobody waits for the end.
+        return timedelta(seconds=int(text) if len(text) <= _RETRY_AFTER_DIGITS else 10**_RETRY_AFTER_DIGITS)
     with suppress(ValueError, TypeError, OverflowError):
         return max(parsedate_to_datetime(text) - datetime.now(UTC), timedelta(0))
     return None
