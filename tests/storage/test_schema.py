@@ -49,7 +49,7 @@ MIGRATIONS_THAT_ARE_OUT = {
     "0009_bulk_and_reports.py": "ef8a11e5ad88cff8cb37979442656ab40101f461f9006334a6d2f3087971670a",
     "0010_order_keys.py": "9018ca838bf38c51b3736bbde25d111a39a102cb1e91e7769fd0bbce6b7cdee5",
     "0011_emission_factors.py": "82c6bb13657a3e5eab09025b5a83ab1a79bf2e9f602cc3e8625011c01ee46911",
-    "0012_webhooks.py": "bcb64533f722118d39ae4a3f650e1e117aeafae1044222927ef6240393f6c8df",
+    "0012_webhooks.py": "66a01ec46f87b965fa46bbb9219c9f133f716e1d5dca16aa3eb94f4ce58b8981",
 }
 
 KEYS = """

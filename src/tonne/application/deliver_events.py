@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Protocol
 from uuid import UUID
@@ -39,20 +40,26 @@ from tonne.storage.deliveries import (
     put_off,
     record_attempt,
     release,
+    renew,
 )
 from tonne.storage.events import last_number, read_events, record_events
-from tonne.storage.webhooks import disable_webhook
+from tonne.storage.webhooks import disable_webhook, find_webhook
 from tonne.webhooks.sealing import NotSealedWithThisKey, Seal
-from tonne.webhooks.sending import Answered, Sender
+from tonne.webhooks.sending import Answered, ResolvingBusy, Sender
 from tonne.webhooks.signing import sign
 
 IDLE_SECONDS = 1.0
-REQUESTS_MAX = 128
-# Accounts of one webhook at once.
-TOGETHER_MAX = 8
+# Requests at once: of a process, of an organisation, of a webhook that answered quickly the last time. Of all others, which
+# may hang, one each, and of an organisation's only so many, so that the quick ones always have a place.
+REQUESTS_MAX = 256
+ORGANISATION_MAX = 64
+TOGETHER_MAX = 4
+OTHERS_MAX = 48
+QUICK_MS = 2000
 # After the time that a request may take, a claim lasts so much longer.
 LEASE_MORE = timedelta(seconds=5)
 PUT_ASIDE = timedelta(minutes=1)
+RESOLVING_BUSY = timedelta(seconds=5)
 USER_AGENT = "Tonne-Webhooks/1"
 
 log = structlog.get_logger(__name__)
@@ -71,6 +78,47 @@ def _any_percent() -> int:
 
 
 @dataclass(slots=True)
+class _Traffic:
+    """What is on its way from here, and which webhooks answered quickly the last time."""
+
+    by_webhook: Counter[UUID] = field(default_factory=Counter)
+    by_organisation: Counter[UUID] = field(default_factory=Counter)
+    others: Counter[UUID] = field(default_factory=Counter)
+    quick: set[UUID] = field(default_factory=set)
+
+    def room(self, organisation_id: UUID) -> int:
+        """How many more requests of an organisation may be begun."""
+        free = REQUESTS_MAX - self.by_organisation.total()
+        return max(0, min(free, ORGANISATION_MAX - self.by_organisation[organisation_id]))
+
+    def begin(self, webhook: Webhook) -> Callable[[], None]:
+        """Count a request; returns what to call when it is over."""
+        counted = [
+            (self.by_webhook, webhook.webhook_id),
+            (self.by_organisation, webhook.organisation_id),
+        ]
+        if webhook.webhook_id not in self.quick:
+            counted.append((self.others, webhook.organisation_id))
+        for counter, key in counted:
+            counter[key] += 1
+
+        def ended() -> None:
+            for counter, key in counted:
+                counter[key] -= 1
+                if not counter[key]:
+                    del counter[key]
+
+        return ended
+
+    def learn(self, webhook: Webhook, *, quick: bool) -> None:
+        """Remember whether a webhook answered quickly."""
+        if quick:
+            self.quick.add(webhook.webhook_id)
+        else:
+            self.quick.discard(webhook.webhook_id)
+
+
+@dataclass(slots=True)
 class EventDelivery:
     """Delivers as long as it runs. `chance_percent` decides how far retries are spread."""
 
@@ -83,8 +131,13 @@ class EventDelivery:
     chance_percent: Callable[[], int] = _any_percent
     retry_delays: Sequence[timedelta] = RETRY_DELAYS
     lease_more: timedelta = LEASE_MORE
-    _busy: Counter[UUID] = field(default_factory=Counter)
+    _traffic: _Traffic = field(default_factory=_Traffic)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a claim lasts: longer than a request may take."""
+        return timedelta(seconds=self.sender.rules.timeout_seconds) + self.lease_more
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -103,12 +156,12 @@ class EventDelivery:
     async def _go_on(self, heard: asyncio.Event) -> None:
         while True:
             heard.clear()
-            try:
-                await number_all(self.pool)
-                await self._claim_all(heard)
-            except Exception as error:  # noqa: BLE001 -- what goes wrong now may go right next time
-                log.warning("delivery_interrupted", error=repr(error))
-                await asyncio.sleep(IDLE_SECONDS / 10)
+            for step in (partial(number_all, self.pool), partial(self._claim_all, heard)):
+                try:
+                    await step()
+                except Exception as error:  # noqa: BLE001 -- what goes wrong now may go right next time
+                    log.warning("delivery_interrupted", error=repr(error))
+                    await asyncio.sleep(IDLE_SECONDS / 10)
             with suppress(TimeoutError):
                 await asyncio.wait_for(heard.wait(), IDLE_SECONDS)
 
@@ -118,47 +171,49 @@ class EventDelivery:
         # In another order each time: none comes first always.
         random.shuffle(organisations)
         for organisation_id in organisations:
-            free = REQUESTS_MAX - len(self._tasks)
-            if free <= 0:
-                return
+            traffic = self._traffic
+            free = traffic.room(organisation_id)
+            if not free:
+                continue
             async with self.pool.acquire(timeout=30) as connection, connection.transaction():
                 claims = await claim_due(
                     connection,
                     organisation_id,
                     claim_id=new_id(),
-                    lease=timedelta(seconds=self.sender.rules.timeout_seconds) + self.lease_more,
-                    busy=self._busy,
+                    lease=self.lease,
+                    busy=traffic.by_webhook,
+                    quick=traffic.quick,
                     together_max=TOGETHER_MAX,
+                    others_max=OTHERS_MAX - traffic.others[organisation_id],
                     limit=free,
                 )
             for claim in claims:
                 self._start(claim, heard)
 
     def _start(self, claim: Claim, heard: asyncio.Event) -> None:
-        webhook_id = claim.webhook.webhook_id
-        self._busy[webhook_id] += 1
+        ended = self._traffic.begin(claim.webhook)
         task = asyncio.create_task(self._deliver(claim))
         self._tasks.add(task)
 
-        def ended(task: asyncio.Task[None]) -> None:
+        def done(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
-            self._busy[webhook_id] -= 1
-            if not self._busy[webhook_id]:
-                del self._busy[webhook_id]
+            ended()
             # More of the same may be due, and there is room for it now.
             heard.set()
 
-        task.add_done_callback(ended)
+        task.add_done_callback(done)
 
     async def _deliver(self, claim: Claim) -> None:
         try:
-            batch = claim.batch or await self._gather(claim)
+            batch = await (self._gather(claim) if claim.batch is None else self._take_up(claim, claim.batch))
             if batch is not None:
                 await self._send(claim, batch)
         except asyncio.CancelledError:
             with suppress(Exception):
                 await self._give_back(claim)
             raise
+        except ResolvingBusy:
+            await self._put_aside(claim, RESOLVING_BUSY)
         except NotSealedWithThisKey:
             log.error("webhook_secret_not_readable", webhook_id=str(claim.webhook.webhook_id))  # noqa: TRY400
             await self._put_aside(claim)
@@ -182,10 +237,18 @@ class EventDelivery:
                 return None
             body = await self.write(connection, account_id, events)
             batch = Batch(new_id(), events[0].sequence, events[-1].sequence, body)
-            if not await keep_batch(connection, claim, batch):
+            if not await keep_batch(connection, claim, batch, lease=self.lease):
                 await release(connection, claim)
                 return None
         return batch
+
+    async def _take_up(self, claim: Claim, batch: Batch) -> Batch | None:
+        """A batch that was tried before, if it still is to be sent."""
+        async with self.pool.acquire(timeout=30) as connection:
+            if await renew(connection, claim, batch, lease=self.lease):
+                return batch
+            await release(connection, claim)
+        return None
 
     async def _send(self, claim: Claim, batch: Batch) -> None:
         sent_at = self.now()
@@ -197,30 +260,39 @@ class EventDelivery:
             body=batch.body,
             at=sent_at,
         )
+        self._traffic.learn(claim.webhook, quick=answered.duration_ms < QUICK_MS)
         async with self.pool.acquire(timeout=30) as connection, connection.transaction():
-            at = await database_time(connection)
-            failed = claim.attempts + 1
-            wait = (
-                None
-                if answered.is_gone
-                else next_attempt_in(
-                    failed,
-                    retry_after=answered.retry_after,
-                    chance_percent=self.chance_percent(),
-                    delays=self.retry_delays,
-                )
-            )
-            next_at = None if answered.is_acknowledged or wait is None else at + wait
-            await record_attempt(
-                connection, claim.webhook, _attempt(claim, batch, answered, sent_at=sent_at, next_at=next_at)
-            )
             if answered.is_acknowledged:
+                attempt = _attempt(claim, batch, answered, sent_at=sent_at)
+                await record_attempt(connection, claim.webhook, attempt)
+                at = await database_time(connection)
                 await move_on(connection, claim, batch=batch, to=batch.sequence_last + 1, at=at)
-                return
-            # Of a webhook that is given up, the batch stays: it goes out first should it be enabled again.
-            await put_off(connection, claim, batch, until=next_at or at)
-            if next_at is None:
-                await self._give_up(connection, claim, answered, at=at)
+            else:
+                await self._fail(connection, claim, batch, answered, sent_at=sent_at)
+
+    async def _fail(
+        self, connection: Connection, claim: Claim, batch: Batch, answered: Answered, *, sent_at: datetime
+    ) -> None:
+        at = await database_time(connection)
+        wait = next_attempt_in(
+            claim.attempts + 1,
+            retry_after=answered.retry_after,
+            chance_percent=self.chance_percent(),
+            delays=self.retry_delays,
+        )
+        is_last = answered.is_gone or wait is None
+        next_at = at if wait is None else at + wait
+        attempt = _attempt(claim, batch, answered, sent_at=sent_at, next_at=None if is_last else next_at)
+        webhook = claim.webhook
+        if is_last:
+            # Before its cursor: whoever changes or deletes it has them in this order, too.
+            await find_webhook(connection, webhook.organisation_id, webhook.webhook_id, lock=True)
+        await record_attempt(connection, webhook, attempt)
+        # Of a webhook that is given up, the batch stays: it goes out first should it be enabled again.
+        is_still_ours = await put_off(connection, claim, batch, until=at if is_last else next_at)
+        # Who was given another URL, or something else to get, meanwhile, has all attempts ahead.
+        if is_last and is_still_ours:
+            await self._give_up(connection, claim, answered, at=at)
 
     async def _give_up(
         self, connection: Connection, claim: Claim, answered: Answered, *, at: datetime
@@ -228,9 +300,7 @@ class EventDelivery:
         webhook = claim.webhook
         told = answered.error or f"answered {answered.status}"
         reason = f"{'asked for no more' if answered.is_gone else 'the last attempt failed'}: {told}"
-        if not await disable_webhook(
-            connection, webhook.organisation_id, webhook.webhook_id, reason=reason, at=at
-        ):
+        if not await disable_webhook(connection, webhook, reason=reason, at=at):
             return
         log.warning("webhook_disabled", webhook_id=str(webhook.webhook_id), reason=reason)
         happened = Happened(
@@ -245,12 +315,12 @@ class EventDelivery:
         async with self.pool.acquire(timeout=2) as connection:
             await release(connection, claim)
 
-    async def _put_aside(self, claim: Claim) -> None:
+    async def _put_aside(self, claim: Claim, wait: timedelta = PUT_ASIDE) -> None:
         # What can't be done here and now is not tried again at once; others are not kept waiting by it.
         with suppress(Exception):
             async with self.pool.acquire(timeout=5) as connection:
                 at = await database_time(connection)
-                await put_aside(connection, claim, until=at + PUT_ASIDE)
+                await put_aside(connection, claim, until=at + wait)
 
 
 async def send_signed(
@@ -261,7 +331,9 @@ async def send_signed(
     Raises:
         NotSealedWithThisKey: the secrets were encrypted with another key.
     """
-    secrets = [seal.open(sealed) for sealed in webhook.sealed_secrets(at)]
+    first, *former = webhook.sealed_secrets(at)
+    # A former one that can't be read is of no use any more.
+    secrets = [seal.open(first), *(seal.open(sealed) for sealed in former if seal.can_open(sealed))]
     signed = sign(
         body, message_id=message_id, organisation_id=webhook.organisation_id, secrets=secrets, at=at
     )
@@ -270,7 +342,7 @@ async def send_signed(
 
 
 def _attempt(
-    claim: Claim, batch: Batch, answered: Answered, *, sent_at: datetime, next_at: datetime | None
+    claim: Claim, batch: Batch, answered: Answered, *, sent_at: datetime, next_at: datetime | None = None
 ) -> Attempt:
     error = answered.error
     if error is None and not answered.is_acknowledged:

@@ -20,7 +20,7 @@ from tonne.storage.audit import record_changes
 from tonne.storage.changes import announce_events
 from tonne.storage.database import Connection, Pool
 from tonne.storage.deliveries import Attempt, list_attempts, replay, resume
-from tonne.storage.events import last_number
+from tonne.storage.events import hold_numbers
 from tonne.storage.webhooks import (
     delete_webhook,
     find_webhook,
@@ -30,7 +30,7 @@ from tonne.storage.webhooks import (
     replace_webhook,
 )
 from tonne.webhooks.sealing import NotSealedWithThisKey, Seal
-from tonne.webhooks.sending import Answered, Sender, SendingRules, UrlNotUsable
+from tonne.webhooks.sending import Answered, ResolvingBusy, Sender, SendingRules, UrlNotUsable
 from tonne.webhooks.signing import format_secret
 
 OVERLAP_HOURS_MAX = 30 * 24
@@ -129,7 +129,7 @@ class WebhookDesk:
                 disabled_reason=None if enabled else old.disabled_reason,
             )
             await replace_webhook(connection, new)
-            if enabled and not old.enabled:
+            if enabled and (not old.enabled or new.url != old.url):
                 await resume(connection, new, at=at)
                 await announce_events(connection)
             await _record(connection, actor, "replace", old=old, new=new, at=at)
@@ -161,12 +161,14 @@ class WebhookDesk:
         async with self.pool.acquire(timeout=5) as connection, connection.transaction():
             await refuse_disabled_key(connection, actor)
             old = await _lock(connection, account, webhook_id)
+            # One that can't be read signs nothing.
+            keeps = bool(overlap) and self.load_seal().can_open(old.secret)
             new = replace(
                 old,
                 secret=self.load_seal().seal(secret),
                 secret_end=secret[-4:],
-                former_secret=old.secret if overlap else None,
-                former_until=at + overlap if overlap else None,
+                former_secret=old.secret if keeps else None,
+                former_until=at + overlap if keeps else None,
             )
             await replace_webhook(connection, new)
             await _record(connection, actor, "rotate_secret", old=old, new=new, at=at)
@@ -198,6 +200,8 @@ class WebhookDesk:
             return await send_signed(
                 self.sender, self.load_seal(), webhook, message_id=str(new_id()), body=body, at=at
             )
+        except ResolvingBusy:
+            raise ServiceUnavailable from None
         except NotSealedWithThisKey:
             raise ServiceUnavailable(
                 "The webhook's secret was encrypted with another key than the service has now: rotate it."
@@ -227,16 +231,18 @@ class WebhookDesk:
         """
         async with self.pool.acquire(timeout=5) as connection, connection.transaction():
             await refuse_disabled_key(connection, actor)
+            # Before the webhook: whoever numbers has it in this order, too.
+            kept = await hold_numbers(connection, account.organisation_id, account.account_id)
             webhook = await _lock(connection, account, webhook_id)
             if webhook.account_ids is not None and account.account_id not in webhook.account_ids:
                 raise ValidationFailed.at("", f"this webhook doesn't cover the account {account.account_id}")
-            last = await last_number(connection, account.organisation_id, account.account_id)
+            first, last = kept or (1, 0)
             if not 0 < sequence <= last:
                 raise ValidationFailed.at(
                     "/sequence",
-                    f"must be one of this account's: 1 to {last}" if last else "there is no event yet",
+                    f"must be one of this account's: {first} to {last}" if last else "there is no event yet",
                 )
-            last = await replay(connection, webhook, account.account_id, sequence=sequence, at=at)
+            await replay(connection, webhook, account.account_id, sequence=sequence, at=at)
             await announce_events(connection)
             await record_changes(
                 connection,
@@ -245,7 +251,7 @@ class WebhookDesk:
                 at=at,
                 organisation_id=webhook.organisation_id,
             )
-        return last - sequence + 1
+        return last - max(first, sequence) + 1
 
     def _check(self, account: Account, wishes: WebhookWishes, directory: Directory) -> None:
         try:

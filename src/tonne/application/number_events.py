@@ -7,17 +7,26 @@ from collections.abc import Sequence
 from itertools import groupby
 from uuid import UUID
 
+import asyncpg
+import structlog
+
 from tonne.domain.accounts import Account, Mode
 from tonne.storage.database import Connection, Pool
 from tonne.storage.deliveries import database_time, follow
 from tonne.storage.events import accounts_to_number, has_unnumbered, lock_head, number_events
 
 CHUNKS_MAX = 1000
+ROUNDS_MAX = 10
 ACCOUNTS_TOGETHER_MAX = 50
+
+log = structlog.get_logger(__name__)
 
 
 async def number_all(pool: Pool) -> None:
-    """Number what is committed, up to a thousand chunks an account; what another is numbering is left to that other."""
+    """Number what is committed, up to a thousand chunks an account; what another is numbering is left to that other.
+
+    One account's trouble is not the others': it is logged, and tried again the next time.
+    """
     async with pool.acquire(timeout=30) as connection:
         accounts = await accounts_to_number(connection)
     some = []
@@ -27,13 +36,17 @@ async def number_all(pool: Pool) -> None:
             _number_some(pool, organisation_id, own[first : first + ACCOUNTS_TOGETHER_MAX])
             for first in range(0, len(own), ACCOUNTS_TOGETHER_MAX)
         ]
-    await asyncio.gather(*some)
+    for failed in await asyncio.gather(*some, return_exceptions=True):
+        if isinstance(failed, Exception):
+            log.warning("events_not_numbered", error=repr(failed))
 
 
 async def number_own(pool: Pool, account: Account) -> None:
-    """Number all of an account's events that are committed, whoever else is at it."""
+    """Number an account's events that are committed, whoever else is at it; of a great many the first."""
     async with pool.acquire(timeout=5) as connection:
-        while await has_unnumbered(connection, account.organisation_id, account.account_id):
+        for _ in range(ROUNDS_MAX):
+            if not await has_unnumbered(connection, account.organisation_id, account.account_id):
+                return
             async with connection.transaction():
                 await _number(
                     connection, account.organisation_id, account.account_id, account.mode, wait=True
@@ -43,7 +56,11 @@ async def number_own(pool: Pool, account: Account) -> None:
 async def _number_some(pool: Pool, organisation_id: UUID, accounts: Sequence[tuple[UUID, Mode]]) -> None:
     async with pool.acquire(timeout=30) as connection, connection.transaction():
         for account_id, mode in accounts:
-            await _number(connection, organisation_id, account_id, mode, wait=False)
+            try:
+                async with connection.transaction():
+                    await _number(connection, organisation_id, account_id, mode, wait=False)
+            except asyncpg.IntegrityConstraintViolationError as error:
+                log.error("events_not_numbered", account_id=str(account_id), error=repr(error))  # noqa: TRY400
 
 
 async def _number(

@@ -21,7 +21,7 @@ from tonne.domain.proof import ProofCodes
 from tonne.logs import configure_logging
 from tonne.settings import Settings
 from tonne.storage.certificates import proof_secret
-from tonne.storage.database import Pool
+from tonne.storage.database import Pool, open_pool
 from tonne.storage.snapshot import SnapshotKeeper
 from tonne.webhooks.sealing import KeyNotUsable, Seal
 from tonne.webhooks.sending import Sender, SendingRules
@@ -69,15 +69,17 @@ async def _delivering(settings: Settings, pool: Pool) -> AsyncIterator[None]:
     assert settings.database_url is not None
     async with pool.acquire() as connection:
         links = Links(settings.base_url, ProofCodes(await proof_secret(connection)))
-    snapshots = SnapshotKeeper(pool, settings.database_url, utc_now)
     rules = SendingRules(
         settings.webhook_allow_http == "on", settings.webhook_networks, settings.webhook_timeout_seconds
     )
     load_seal = cache(partial(_load_seal, settings))
-    write = EventWriter(snapshots, links).write
-    delivery = EventDelivery(pool, settings.database_url, write, Sender(rules), load_seal, utc_now)
-    async with snapshots.running(), delivery.running():
-        yield
+    # Of its own: whoever writes a body has a connection, and may need the snapshot to be read.
+    async with await open_pool(settings.database_url, connections_max=2) as reading:
+        snapshots = SnapshotKeeper(reading, settings.database_url, utc_now)
+        write = EventWriter(snapshots, links).write
+        delivery = EventDelivery(pool, settings.database_url, write, Sender(rules), load_seal, utc_now)
+        async with snapshots.running(), delivery.running():
+            yield
 
 
 def _load_seal(settings: Settings) -> Seal:

@@ -6,7 +6,7 @@ are by the database's clock.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -16,11 +16,16 @@ from tonne.domain.webhooks import Webhook
 from tonne.storage.database import Connection
 from tonne.storage.webhooks import webhook_from
 
+# Locked first, and read as they are then: one that is changed or deleted meanwhile is waited for.
+_COVERING = """
+    SELECT webhook_id FROM webhooks
+     WHERE organisation_id = $1 AND mode = $3 AND (account_ids IS NULL OR $2 = ANY(account_ids))
+     ORDER BY webhook_id FOR KEY SHARE
+"""
+
 _FOLLOW = """
     INSERT INTO webhook_cursors (organisation_id, webhook_id, account_id, sequence_next, due_at)
-    SELECT w.organisation_id, w.webhook_id, $2, $4, $5 FROM webhooks w
-     WHERE w.organisation_id = $1 AND w.mode = $3 AND (w.account_ids IS NULL OR $2 = ANY(w.account_ids))
-     ORDER BY w.webhook_id
+    SELECT $1, w.webhook_id, $2, $4, $5 FROM unnest($3::uuid[]) AS w (webhook_id) ORDER BY w.webhook_id
         ON CONFLICT (organisation_id, webhook_id, account_id) DO UPDATE SET due_at = $5
      WHERE webhook_cursors.due_at IS NULL
 """
@@ -32,19 +37,25 @@ _ORGANISATIONS_DUE = """
      WHERE c.due_at <= clock_timestamp() AND (c.claimed_until IS NULL OR c.claimed_until <= clock_timestamp())
 """
 
-# Of each webhook only so many at once, counted with those that are on their way from here: one that hangs takes no more.
+# Of each webhook only so many at once, counted with those that are on their way from here: those that are quick may have
+# more ($7), all others together only so many ($10). First come those that have the fewest on their way.
 _CLAIM = """
     WITH due AS (
         SELECT webhook_id, account_id
-          FROM (SELECT c.webhook_id, c.account_id, c.due_at, coalesce(busy.number, 0) AS number,
-                       row_number() OVER (PARTITION BY c.webhook_id ORDER BY c.due_at) AS place
-                  FROM webhook_cursors c
-                  JOIN webhooks w ON w.organisation_id = $1 AND w.webhook_id = c.webhook_id AND w.enabled
-                  LEFT JOIN unnest($5::uuid[], $6::int[]) AS busy (webhook_id, number)
-                         ON busy.webhook_id = c.webhook_id
-                 WHERE c.organisation_id = $1 AND c.due_at <= $2
-                   AND (c.claimed_until IS NULL OR c.claimed_until <= $2)) each_
-         WHERE place + number <= $7 ORDER BY due_at LIMIT $8),
+          FROM (SELECT *, row_number() OVER (PARTITION BY is_quick ORDER BY place, due_at) AS rank
+                  FROM (SELECT c.webhook_id, c.account_id, c.due_at, c.webhook_id = ANY($9::uuid[]) AS is_quick,
+                               coalesce(busy.number, 0) + row_number() OVER (PARTITION BY c.webhook_id ORDER BY c.due_at)
+                                   AS place
+                          FROM webhook_cursors c
+                          JOIN webhooks w ON w.organisation_id = $1 AND w.webhook_id = c.webhook_id AND w.enabled
+                                         AND (w.account_ids IS NULL OR c.account_id = ANY(w.account_ids))
+                          LEFT JOIN unnest($5::uuid[], $6::int[]) AS busy (webhook_id, number)
+                                 ON busy.webhook_id = c.webhook_id
+                         WHERE c.organisation_id = $1 AND c.due_at <= $2
+                           AND (c.claimed_until IS NULL OR c.claimed_until <= $2)) each_
+                 WHERE place <= CASE WHEN is_quick THEN $7 ELSE 1 END) fair
+         WHERE is_quick OR rank <= $10
+         ORDER BY place, due_at LIMIT $8),
     taken AS (
         SELECT c.webhook_id, c.account_id FROM webhook_cursors c
           JOIN due ON due.webhook_id = c.webhook_id AND due.account_id = c.account_id
@@ -131,7 +142,10 @@ async def follow(
 
     Call it where they are numbered, before that commits.
     """
-    await connection.execute(_FOLLOW, organisation_id, account_id, mode.value, first, at)
+    rows = await connection.fetch(_COVERING, organisation_id, account_id, mode.value)
+    if rows:
+        covering = [row["webhook_id"] for row in rows]
+        await connection.execute(_FOLLOW, organisation_id, account_id, covering, first, at)
 
 
 async def organisations_due(connection: Connection) -> list[UUID]:
@@ -146,10 +160,16 @@ async def claim_due(
     claim_id: UUID,
     lease: timedelta,
     busy: Mapping[UUID, int],
+    quick: Collection[UUID],
     together_max: int,
+    others_max: int,
     limit: int,
 ) -> list[Claim]:
-    """Claim what is to be delivered now; nobody else does until the lease ends."""
+    """Claim what is to be delivered now; nobody else does until the lease ends.
+
+    `busy` says how many are on their way to a webhook from here. Of `quick` ones up to `together_max` are, of another
+    one, and of all others up to `others_max` are claimed now.
+    """
     at = await database_time(connection)
     rows = await connection.fetch(
         _CLAIM,
@@ -161,6 +181,8 @@ async def claim_due(
         list(busy.values()),
         together_max,
         limit,
+        list(quick),
+        others_max,
     )
     if not rows:
         return []
@@ -186,11 +208,15 @@ async def claim_due(
     ]
 
 
-async def keep_batch(connection: Connection, claim: Claim, batch: Batch) -> bool:
-    """Keep what is about to be sent; False where the claim is gone or something else is to be sent by now."""
+async def keep_batch(connection: Connection, claim: Claim, batch: Batch, *, lease: timedelta) -> bool:
+    """Keep what is about to be sent, and the claim for a lease from now on.
+
+    False where the claim is gone or something else is to be sent by now.
+    """
     kept = await connection.fetchval(
         f"""
-        UPDATE webhook_cursors SET batch_id = $5, batch_first = $6, batch_last = $7, batch_body = $8, attempts = 0
+        UPDATE webhook_cursors
+           SET batch_id = $5, batch_first = $6, batch_last = $7, batch_body = $8, attempts = 0, claimed_until = $10
          WHERE {_OWN} AND batch_id IS NULL AND sequence_next = $9
      RETURNING true
         """,  # noqa: S608
@@ -200,6 +226,18 @@ async def keep_batch(connection: Connection, claim: Claim, batch: Batch) -> bool
         batch.sequence_last,
         batch.body,
         claim.sequence_next,
+        await database_time(connection) + lease,
+    )
+    return kept is not None
+
+
+async def renew(connection: Connection, claim: Claim, batch: Batch, *, lease: timedelta) -> bool:
+    """Keep a claim for a lease from now on, to send a batch again; False where it is gone, or the batch is."""
+    kept = await connection.fetchval(
+        f"UPDATE webhook_cursors SET claimed_until = $6 WHERE {_OWN} AND batch_id = $5 RETURNING true",  # noqa: S608
+        *_own(claim),
+        batch.batch_id,
+        await database_time(connection) + lease,
     )
     return kept is not None
 
@@ -215,8 +253,8 @@ async def move_on(
         await release(connection, claim)
 
 
-async def put_off(connection: Connection, claim: Claim, batch: Batch, *, until: datetime) -> None:
-    """Give a claim back after a failed attempt, to be tried again later."""
+async def put_off(connection: Connection, claim: Claim, batch: Batch, *, until: datetime) -> bool:
+    """Give a claim back after a failed attempt, to be tried again later; False where something else is to be sent now."""
     put = await connection.fetchval(
         f"""
         UPDATE webhook_cursors SET attempts = attempts + 1, due_at = $6, claim_id = NULL, claimed_until = NULL
@@ -229,6 +267,7 @@ async def put_off(connection: Connection, claim: Claim, batch: Batch, *, until: 
     )
     if put is None:
         await release(connection, claim)
+    return put is not None
 
 
 async def put_aside(connection: Connection, claim: Claim, *, until: datetime) -> None:
@@ -263,18 +302,11 @@ async def resume(connection: Connection, webhook: Webhook, *, at: datetime) -> N
 
 async def replay(
     connection: Connection, webhook: Webhook, account_id: UUID, *, sequence: int, at: datetime
-) -> int:
-    """Deliver an account's events to a webhook again, from a sequence number on; returns the last number there is.
+) -> None:
+    """Deliver an account's events to a webhook again, from a sequence number on; lock the head first.
 
-    What is on its way meanwhile is not waited for.
+    What it has yet to get is not passed over. What is on its way meanwhile is not waited for.
     """
-    last: int | None = await connection.fetchval(
-        "SELECT sequence_last FROM event_heads WHERE organisation_id = $1 AND account_id = $2 FOR SHARE",
-        webhook.organisation_id,
-        account_id,
-    )
-    if last is None or sequence > last:
-        return last or 0
     await connection.execute(
         """
         INSERT INTO webhook_cursors (organisation_id, webhook_id, account_id, sequence_next, due_at)
@@ -282,6 +314,7 @@ async def replay(
             ON CONFLICT (organisation_id, webhook_id, account_id) DO UPDATE
            SET sequence_next = $4, batch_id = NULL, batch_first = NULL, batch_last = NULL, batch_body = NULL,
                attempts = 0, due_at = $5
+         WHERE webhook_cursors.sequence_next > $4
         """,
         webhook.organisation_id,
         webhook.webhook_id,
@@ -289,7 +322,6 @@ async def replay(
         sequence,
         at,
     )
-    return last
 
 
 async def record_attempt(connection: Connection, webhook: Webhook, attempt: Attempt) -> None:

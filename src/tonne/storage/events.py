@@ -141,6 +141,26 @@ async def lock_head(
     return last
 
 
+async def hold_numbers(
+    connection: Connection, organisation_id: UUID, account_id: UUID
+) -> tuple[int, int] | None:
+    """The first number of an account's events that is kept, and the last; nobody gives more until this transaction ends.
+
+    None where there is no event.
+    """
+    last = await connection.fetchval(
+        "SELECT sequence_last FROM event_heads WHERE organisation_id = $1 AND account_id = $2 FOR SHARE",
+        organisation_id,
+        account_id,
+    )
+    first = await connection.fetchval(
+        "SELECT min(sequence_first) FROM event_chunks WHERE organisation_id = $1 AND account_id = $2",
+        organisation_id,
+        account_id,
+    )
+    return None if first is None or not last else (first, last)
+
+
 async def last_number(connection: Connection, organisation_id: UUID, account_id: UUID) -> int:
     """The last number given to an account's events; 0 where none was."""
     last = await connection.fetchval(

@@ -90,20 +90,19 @@ async def lock_webhooks_of(connection: Connection, organisation_id: UUID) -> Non
     )
 
 
-async def disable_webhook(
-    connection: Connection, organisation_id: UUID, webhook_id: UUID, *, reason: str, at: datetime
-) -> bool:
-    """Deliver nothing more to a webhook; False where it was disabled before."""
+async def disable_webhook(connection: Connection, webhook: Webhook, *, reason: str, at: datetime) -> bool:
+    """Deliver nothing more to a webhook; False where it was disabled before, or has another URL by now."""
     found = await connection.fetchval(
         """
         UPDATE webhooks SET enabled = false, disabled_at = $4, disabled_reason = $3
-         WHERE organisation_id = $1 AND webhook_id = $2 AND enabled
+         WHERE organisation_id = $1 AND webhook_id = $2 AND url = $5 AND enabled
      RETURNING true
         """,
-        organisation_id,
-        webhook_id,
+        webhook.organisation_id,
+        webhook.webhook_id,
         reason,
         at,
+        webhook.url,
     )
     return found is not None
 

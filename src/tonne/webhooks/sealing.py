@@ -76,6 +76,14 @@ class Seal:
         """Encrypt."""
         return self.fernet.encrypt(secret.encode())
 
+    def can_open(self, sealed: bytes) -> bool:
+        """Whether it was encrypted with one of these keys."""
+        try:
+            self.open(sealed)
+        except NotSealedWithThisKey:
+            return False
+        return True
+
     def open(self, sealed: bytes) -> str:
         """Decrypt.
 

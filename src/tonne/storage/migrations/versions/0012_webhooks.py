@@ -40,7 +40,7 @@ CREATE TABLE webhooks (
     organisation_id     uuid NOT NULL,
     webhook_id          uuid NOT NULL,
     mode                text NOT NULL CHECK (mode IN ('live', 'test')),
-    url                 text NOT NULL CHECK (url ~ '^https?://'),
+    url                 text NOT NULL CHECK (url ~* '^https?://'),
     -- NULL: every account of the mode.
     account_ids         uuid[] CHECK (cardinality(account_ids) > 0),
     -- Encrypted, and the last characters of what is.
