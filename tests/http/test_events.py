@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from tests.paying import open_payer
-from tests.support import NOBODY, Service
+from tests.paying import broken_rules, open_payer
+from tests.support import NOBODY, Service, on_connection
 
 from tonne.domain.accounts import Billing, Mode
 from tonne.domain.events import event_id, format_sequence, parse_sequence, sequence_of
@@ -194,3 +194,21 @@ def test_cancelling_is_told(service):
     assert types(found) == ["order.received", "order.placed", "order.cancelled"]
     assert found[-1]["data"]["order"]["status"] == "cancelled"
     assert [each["status"] for each in found[1]["data"]["order"]["status_history"]] == ["received", "placed"]
+
+
+def test_check_asks_for_no_event_that_was_deleted_for_its_age(service):
+    told = "every status that an order has reached was told, once"
+    with service.client("ISK") as client:
+        order = ordered(client)
+        events(client)
+    account_id = UUID(order["account_id"])
+
+    def change(statement: str) -> None:
+        on_connection(service.database_url, lambda connection: connection.execute(statement, account_id))
+
+    assert told not in broken_rules(service.database_url)
+    change("UPDATE event_chunks SET event_types = array['allocation.new'] WHERE account_id = $1")
+    assert told in broken_rules(service.database_url)
+    # As if it had happened long ago: what is asked for begins a day after what is kept.
+    change("UPDATE event_heads SET kept_from = now() - interval '1 hour' WHERE account_id = $1")
+    assert told not in broken_rules(service.database_url)

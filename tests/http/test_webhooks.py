@@ -390,6 +390,35 @@ def test_events_are_replayed_from_a_sequence_with_their_old_ids(client, endpoint
         assert refusal(client.post(path, json={"sequence": wrong})) == (400, "validation_error")
 
 
+def test_a_replay_passes_over_nothing_that_is_yet_to_come(service, client, endpoint):
+    webhook = created(client, endpoint.url)
+    endpoint.will_answer(500)
+    for _ in range(3):
+        ordered(client)
+    endpoint.until(lambda: attempts(client, webhook))
+    client.get("/events")
+    assert client.post(f"{PATH}/{webhook['id']}/replay", json={"sequence": "5"}).json() == {"events": 2}
+    hurry(service, webhook)
+    endpoint.until(lambda: {int(each["sequence"]) for each in endpoint.events} == set(range(1, 7)))
+    assert endpoint.got[1].body == endpoint.got[0].body
+
+
+def test_another_url_is_tried_at_once(client, endpoint):
+    webhook = created(client, "http://127.0.0.1:9/hook")
+    order_id = ordered(client)
+    endpoint.until(lambda: attempts(client, webhook))
+    client.put(f"{PATH}/{webhook['id']}", json={"url": endpoint.url, "enabled": True})
+    endpoint.until(lambda: len(endpoint.events) == 2)
+    assert {each["data"]["order"]["id"] for each in endpoint.events} == {order_id}
+
+
+@pytest.mark.parametrize(
+    "url", ["HTTPS://Example.com/hook", "https://example.com:8443/hook?a=b", "https://xn--e1afmkfd.example/"]
+)
+def test_a_url_may_be_written_in_any_way_that_is_one(client, url):
+    assert created(client, url)["url"] == url
+
+
 def test_a_webhook_that_was_made_later_can_be_given_what_was_before(client, endpoint):
     for _ in range(2):
         ordered(client)

@@ -254,12 +254,15 @@ async def move_on(
 
 
 async def put_off(connection: Connection, claim: Claim, batch: Batch, *, until: datetime) -> bool:
-    """Give a claim back after a failed attempt, to be tried again later; False where something else is to be sent now."""
+    """Give a claim back after a failed attempt, to be tried again later.
+
+    False where something else is to be sent now, or all attempts are ahead again.
+    """
     put = await connection.fetchval(
         f"""
         UPDATE webhook_cursors SET attempts = attempts + 1, due_at = $6, claim_id = NULL, claimed_until = NULL
          WHERE {_OWN} AND batch_id = $5
-     RETURNING true
+     RETURNING attempts
         """,  # noqa: S608
         *_own(claim),
         batch.batch_id,
@@ -267,7 +270,7 @@ async def put_off(connection: Connection, claim: Claim, batch: Batch, *, until: 
     )
     if put is None:
         await release(connection, claim)
-    return put is not None
+    return bool(put == claim.attempts + 1)
 
 
 async def put_aside(connection: Connection, claim: Claim, *, until: datetime) -> None:
