@@ -33,6 +33,7 @@ REFUSED_VALUES = {
     "there is no grid intensity": "which countries have a factor",
     "must be an integer or a string or null, got a number": "that 56.0 is not the integer 56",
     "must be an integer or null, got a number": "that 56.0 is not the integer 56",
+    "must be an integer, got a number": "that 56.0 is not the integer 56",
     "is no ISO 3166-1 alpha-3 country code": "which countries there are",
     "is no ISO 4217 currency": "which currencies there are",
     "can't change: the account is in": "what the account's currency is",
@@ -78,7 +79,30 @@ REFUSED_VALUES = {
     "Send a picture as": "what a picture is",
     "Send a logo as": "what a picture is",
     "certificates can't print this logo": "what a picture is",
+    "must begin with https://": "what a URL of an endpoint is",
+    "must be a URL": "what a URL of an endpoint is",
+    "must have no user, password or fragment": "what a URL of an endpoint is",
+    "is not a public address": "which addresses are public",
+    "is no account's id": "which accounts there are",
+    "account of this organisation": "which accounts there are",
+    "webhooks already: delete one": "how many there are",
+    "must be one of this account's": "which events there are",
+    "there is no event yet": "which events there are",
+    "must be of order.received": "which types of events, separated by commas, there are",
 }
+NOBODY = "http://127.0.0.1:9/hook"
+
+
+@schemathesis.hook
+def before_call(ctx: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+    """Whatever is generated, nothing is sent beyond this machine."""
+    body = case.body
+    if (
+        case.operation.path.startswith("/v1/webhooks")
+        and isinstance(body, dict)
+        and str(body.get("url", "")).lower().startswith("http")
+    ):
+        body["url"] = NOBODY
 
 
 @schemathesis.serializer("application/x-ndjson")
