@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help install serve test check lint types test-long bench bench-retire bench-certificates bench-import bench-estimates bench-webhooks lock clean
+.PHONY: help install serve test check lint types test-long bench bench-quick bench-retire bench-certificates bench-import bench-estimates bench-webhooks lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,8 +44,11 @@ types: install
 test-long: install ## The longer proofs: crashes and long property runs
 	$(BIN)/python -m pytest -m long --timeout 3600
 
-bench: install ## Orders per second against a plain service, side by side
-	$(BIN)/python bench/orders_per_second.py
+bench: install ## Orders and reads beside a plain service, pgbench and our own ceiling
+	$(BIN)/python bench/compare.py
+
+bench-quick: install ## The same in under a minute
+	$(BIN)/python bench/compare.py --quick
 
 bench-retire: install ## A million small orders from paid to retired
 	$(BIN)/python bench/retire_a_million.py

@@ -1,8 +1,8 @@
-"""Where wrk is not installed: orders by mass over keep-alive connections, as fast as they are answered.
+"""Where wrk is not installed: the same request over keep-alive connections, as fast as it is answered.
 
-    python load.py URL --connections 64 --seconds 8 --api-key KEY --run NAME
+    python load.py URL --connections 64 --seconds 8 --api-key KEY --run NAME --method POST --body '{"key": "{key}"}'
 
-Prints the same line of JSON as `orders.lua`. It is slower than wrk, so it takes more of the machine from the service.
+Prints the same line of JSON as `requests.lua`. It is slower than wrk, so it takes more of the machine from the service.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ class Load:
     path: str
     api_key: str
     run: str
+    method: str
+    body: str
     until: float
     sent: int = 0
     refused: int = 0
@@ -34,11 +36,11 @@ class Load:
 
     def next_request(self) -> bytes:
         self.sent += 1
-        key = f"{self.run}-1-{self.sent}"
-        body = f'{{"mass":{{"amount":"12.07","unit":"kg"}},"idempotency_key":"{key}"}}'
+        body = self.body.replace("{key}", f"{self.run}-1-{self.sent}")
+        content = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
         return (
-            f"POST {self.path} HTTP/1.1\r\nHost: {self.host}\r\nAuthorization: Bearer {self.api_key}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+            f"{self.method} {self.path} HTTP/1.1\r\nHost: {self.host}\r\nAuthorization: Bearer {self.api_key}\r\n"
+            f"{content}\r\n{body}"
         ).encode()
 
 
@@ -95,7 +97,13 @@ async def run(arguments: argparse.Namespace) -> dict[str, float]:
     address = urlsplit(arguments.url)
     began = time.perf_counter()
     load = Load(
-        address.netloc, address.path, arguments.api_key, arguments.run, until=began + arguments.seconds
+        address.netloc,
+        address.path + (f"?{address.query}" if address.query else ""),
+        arguments.api_key,
+        arguments.run,
+        arguments.method,
+        arguments.body,
+        until=began + arguments.seconds,
     )
     loop = asyncio.get_running_loop()
     callers = [
@@ -123,6 +131,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, required=True)
     parser.add_argument("--api-key", required=True)
     parser.add_argument("--run", required=True)
+    parser.add_argument("--method", default="GET")
+    parser.add_argument("--body", default="")
     arguments = parser.parse_args()
     try:
         import uvloop

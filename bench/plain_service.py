@@ -20,7 +20,7 @@ import asyncpg
 from fastapi import Depends, FastAPI, Header, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import BigInteger, DateTime, bindparam, make_url, select
+from sqlalchemy import ARRAY, BigInteger, DateTime, Numeric, Text, Uuid, bindparam, make_url, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -105,6 +105,31 @@ class OrderRow(Row):
     beneficiary: Mapped[str | None]
     created_at: Mapped[datetime]
     placed_at: Mapped[datetime | None]
+    key_id: Mapped[UUID | None]
+
+
+class EventRow(Row):
+    __tablename__ = "event_chunks"
+    organisation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(primary_key=True)
+    chunk_id: Mapped[UUID] = mapped_column(primary_key=True)
+    event_types: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    order_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    created_at: Mapped[datetime]
+
+
+class TransferRow(Row):
+    __tablename__ = "ledger_transfers"
+    organisation_id: Mapped[UUID] = mapped_column(primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(primary_key=True)
+    transfer_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    debit: Mapped[str]
+    credit: Mapped[str]
+    currency: Mapped[str]
+    amount_minor: Mapped[Decimal] = mapped_column(Numeric(60, 0))
+    order_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    created_at: Mapped[datetime]
 
 
 class Body(BaseModel):
@@ -257,7 +282,7 @@ async def create_order_by_mass(
     try:
         async with new_session.begin() as session:
             await refuse_locked_out(session, caller)
-            session.add(order)
+            session.add_all([order, told(order), moved(order)])
     except IntegrityError as error:
         if "orders_idempotency_key" in str(error.orig):
             raise OrderIdempotencyAlreadyExists from error
@@ -298,6 +323,33 @@ def to_row(data: CreateOrderByMass, quote: Quote, caller: Caller) -> OrderRow:
         beneficiary=caller.account.beneficiary,
         created_at=now,
         placed_at=now,
+        key_id=caller.key.key_id,
+    )
+
+
+def told(order: OrderRow) -> EventRow:
+    return EventRow(
+        organisation_id=order.organisation_id,
+        account_id=order.account_id,
+        chunk_id=order.order_id,
+        event_types=["order.received", "order.placed"],
+        order_ids=[order.order_id],
+        created_at=order.created_at,
+    )
+
+
+def moved(order: OrderRow) -> TransferRow:
+    return TransferRow(
+        organisation_id=order.organisation_id,
+        account_id=order.account_id,
+        transfer_id=order.order_id,
+        kind="order_placed",
+        debit="receivable",
+        credit="held",
+        currency=order.currency,
+        amount_minor=Decimal(order.total_cost_minor),
+        order_ids=[order.order_id],
+        created_at=order.created_at,
     )
 
 

@@ -165,6 +165,17 @@ def plain_service(database: Database, *, workers: int, logs: Path) -> Iterator[S
 
 
 @contextmanager
+def fixed_service(database: Database, *, bodies: Mapping[str, str], logs: Path) -> Iterator[Service]:
+    """A service of the same framework and web server that answers with bodies that are made already, by path."""
+    port = _free_port()
+    folder = logs / "fixed.json"
+    folder.write_text(json.dumps(dict(bodies)), encoding="utf-8")
+    command = [sys.executable, os.fspath(BENCH / "fixed_service.py"), str(port), os.fspath(folder)]
+    with _service("fixed", command, {}, database=database, port=port, logs=logs) as service:
+        yield service
+
+
+@contextmanager
 def _service(
     name: str,
     command: Sequence[str],

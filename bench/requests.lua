@@ -1,5 +1,5 @@
--- wrk's script: orders by mass, each with an idempotency key of its own.
---   wrk -t1 -c64 -d8s -s orders.lua URL -- API_KEY RUN
+-- wrk's script: the same request again and again, {key} in its body replaced by one of its own each time.
+--   wrk -t1 -c64 -d8s -s requests.lua URL -- API_KEY RUN METHOD [BODY]
 
 local threads = {}
 
@@ -9,17 +9,26 @@ function setup(thread)
 end
 
 function init(args)
-  run = args[2]
+  run, method, body = args[2], args[3], args[4]
   sent = 0
   refused = 0
-  headers = { ["Authorization"] = "Bearer " .. args[1], ["Content-Type"] = "application/json" }
+  headers = { ["Authorization"] = "Bearer " .. args[1] }
+  if body ~= nil then
+    headers["Content-Type"] = "application/json"
+    first, last = string.find(body, "{key}", 1, true)
+  end
+  if first == nil then
+    always = wrk.format(method, nil, headers, body)
+  end
 end
 
 function request()
+  if always ~= nil then
+    return always
+  end
   sent = sent + 1
-  local body = string.format(
-    '{"mass":{"amount":"12.07","unit":"kg"},"idempotency_key":"%s-%d-%d"}', run, number, sent)
-  return wrk.format("POST", nil, headers, body)
+  local key = string.format("%s-%d-%d", run, number, sent)
+  return wrk.format(method, nil, headers, string.sub(body, 1, first - 1) .. key .. string.sub(body, last + 1))
 end
 
 function response(status)
