@@ -21,6 +21,7 @@ from tonne.application.manage_webhooks import WebhookDesk
 from tonne.application.order_desk import OrderDesk
 from tonne.application.place_orders import Outcome, PlaceOrder, place_orders
 from tonne.application.proofs import Links, ProofDesk, SigningKey
+from tonne.application.read_orders import FoundOrder, WantedOrder, read_orders
 from tonne.application.worker import working
 from tonne.domain.proof import ProofCodes
 from tonne.http.app import create_api
@@ -40,6 +41,7 @@ from tonne.webhooks.sending import Sender, SendingRules
 from tonne.wire.events import EventWriter
 
 BATCHES_IN_FLIGHT = 2
+READS_IN_FLIGHT = 2
 DELIVERY_CONNECTIONS = 4
 
 
@@ -97,9 +99,13 @@ async def _services(settings: Settings) -> AsyncIterator[Services]:
         commits: GroupCommit[PlaceOrder, Outcome] = GroupCommit(
             writing, place_orders, batches_in_flight=BATCHES_IN_FLIGHT
         )
+        # Reads share statements as orders share commits.
+        reads: GroupCommit[WantedOrder, FoundOrder | None] = GroupCommit(
+            pool, read_orders, batches_in_flight=READS_IN_FLIGHT
+        )
         bell = EventBell(pool)
         keep_house = housekeeping(pool, utc_now, events_kept=timedelta(days=settings.events_kept_days))
-        async with snapshots.running(), commits.running(), bell.running(), keep_house:
+        async with snapshots.running(), commits.running(), reads.running(), bell.running(), keep_house:
             proofs = await _proof_desk(settings, pool, snapshots)
             sender = Sender(_sending_rules(settings))
             load_seal = cache(partial(_load_seal, settings))
@@ -114,6 +120,7 @@ async def _services(settings: Settings) -> AsyncIterator[Services]:
                     snapshots,
                     proofs,
                     WebhookDesk(pool, sender, load_seal),
+                    reads,
                 )
 
 

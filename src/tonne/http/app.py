@@ -216,7 +216,7 @@ def create_api(
         orders.BY_KEY_PATH: orders.get_order_by_idempotency_key,
         estimate_lists.BY_KEY_PATH: estimate_lists.get_transaction_estimate_by_key,
     }
-    in_short = Shortcut(app, SHORT_CUT, by_key)
+    in_short = Shortcut(app, SHORT_CUT, by_key, {"/v1/orders": orders.get_order})
     door = FrontDoor(in_short, limiter, tuple(trusted_proxies))
     return door
 

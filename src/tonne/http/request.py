@@ -15,6 +15,7 @@ from litestar.types import HTTPReceiveMessage
 from tonne.application.manage_webhooks import WebhookDesk
 from tonne.application.order_desk import OrderDesk
 from tonne.application.proofs import Links, ProofDesk
+from tonne.application.read_orders import FoundOrder, WantedOrder
 from tonne.domain.accounts import Account, Caller
 from tonne.domain.audit import Actor
 from tonne.domain.catalogue import Catalogue
@@ -22,6 +23,7 @@ from tonne.domain.errors import PayloadTooLarge, UnsupportedMediaType, Validatio
 from tonne.http.front_door import CALLER, REQUEST_ID, SNAPSHOT
 from tonne.http.strict_json import read_json
 from tonne.storage.database import Pool
+from tonne.storage.group_commit import GroupCommit
 from tonne.storage.snapshot import Snapshot, SnapshotKeeper
 from tonne.wire.common import Nothing
 
@@ -38,6 +40,7 @@ class Services:
     snapshots: SnapshotKeeper
     proofs: ProofDesk
     webhooks: WebhookDesk
+    orders: GroupCommit[WantedOrder, FoundOrder | None]
 
     @property
     def links(self) -> Links:

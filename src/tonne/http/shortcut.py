@@ -20,6 +20,7 @@ from tonne.http.failures import error_for
 from tonne.http.request import ApiRequest
 from tonne.http.scopes import NEEDED, refuse_without
 
+_ID_LENGTH = 36
 Operation = Callable[..., Awaitable[EncodedAnswer[Any]]]
 Found = tuple[HTTPRouteHandler, frozenset[KeyScope]]
 
@@ -28,15 +29,18 @@ Found = tuple[HTTPRouteHandler, frozenset[KeyScope]]
 class Shortcut:
     """An ASGI application in front of Litestar.
 
-    `posts` are operations that take a request and its body, `gets_below` those that take all of the path below a prefix
-    as it is (the router would trim and join its slashes). Each gives an encoded answer.
+    `posts` are operations that take a request and its body, `gets_by_id` those whose path ends with an id, by what comes
+    before it, `gets_below` those that take all of the path below a prefix as it is (the router would trim and join its
+    slashes). Each gives an encoded answer.
     """
 
     app: Litestar
     posts: Iterable[HTTPRouteHandler]
     gets_below: Mapping[str, HTTPRouteHandler]
+    gets_by_id: Mapping[str, HTTPRouteHandler]
     _posts: dict[str, Found] = field(default_factory=dict)
     _gets_below: dict[str, Found] = field(default_factory=dict)
+    _gets_by_id: dict[str, Found] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         chosen = {handler.fn for handler in self.posts}
@@ -45,6 +49,7 @@ class Shortcut:
                 if handler.fn in chosen:
                     self._posts[route.path] = _with_scopes(handler)
         self._gets_below = {prefix: _with_scopes(handler) for prefix, handler in self.gets_below.items()}
+        self._gets_by_id = {prefix: _with_scopes(handler) for prefix, handler in self.gets_by_id.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._find(scope)
@@ -72,6 +77,12 @@ class Shortcut:
         if method == "POST":
             return self._posts.get(scope["path"])
         if method == "GET":
+            prefix, _, last = scope["path"].rpartition("/")
+            by_id = self._gets_by_id.get(prefix)
+            # A UUID is nothing that the router would read otherwise.
+            if by_id is not None and len(last) == _ID_LENGTH:
+                scope["path_params"] = {"id": last}
+                return by_id
             for prefix, handler in self._gets_below.items():
                 if scope["path"].startswith(prefix):
                     return handler

@@ -13,6 +13,7 @@ from litestar.params import JSONBody, QueryParameter
 from tonne.application.identifiers import new_id, utc_now
 from tonne.application.place_orders import Outcome, Placed, PlaceOrder, Refused, RepeatableRequest, Replayed
 from tonne.application.proofs import Links
+from tonne.application.read_orders import WantedOrder
 from tonne.domain.catalogue import Catalogue
 from tonne.domain.errors import (
     EstimateNotFound,
@@ -155,9 +156,13 @@ async def list_account_orders(
 )
 async def get_order(request: ApiRequest) -> Response[OrderBody]:
     """Get an order by its id."""
-    order = await find_own_order(request)
-    [body] = await show_orders(request, [order])
-    return answer(body)
+    order_id = read_id(request.path_params["id"])
+    if order_id is None:
+        raise NotFound
+    found = await request.services.orders.submit(WantedOrder(request.account, order_id))
+    if found is None:
+        raise NotFound
+    return answer(order_body(found.order, request.catalogue, request.services.links, found.progress))
 
 
 @get(
