@@ -133,6 +133,6 @@ def orders_stored(run_sql: Callable[..., Any]) -> Callable[[], int]:
 def pytest_make_parametrize_id(val: object) -> str | None:
     """Show bytes and structures shortened: the hostile ones are long."""
     if isinstance(val, bytes | dict | list):
-        text = val.decode("latin-1") if isinstance(val, bytes) else json.dumps(val)
+        text = val.decode("latin-1") if isinstance(val, bytes) else json.dumps(val, default=repr)
         return text.encode("unicode_escape").decode()[:40]
     return None
