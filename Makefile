@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help install serve test check lint types test-long bench bench-quick bench-retire bench-certificates bench-import bench-estimates bench-webhooks lock clean
+.PHONY: help install serve test check lint types test-long bench bench-quick bench-scale bench-retire bench-certificates bench-import bench-estimates bench-webhooks lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,10 @@ bench: install ## Orders and reads beside a plain service, pgbench and our own c
 
 bench-quick: install ## The same in under a minute
 	$(BIN)/python bench/compare.py --quick
+
+ORDERS ?= 10000000
+bench-scale: install ## The same figures with ORDERS orders in the database
+	$(BIN)/python bench/scale.py --orders $(ORDERS)
 
 bench-retire: install ## A million small orders from paid to retired
 	$(BIN)/python bench/retire_a_million.py

@@ -2,7 +2,7 @@
 
 FastAPI, Pydantic and the SQLAlchemy ORM on asyncpg, set up as their manuals advise. The table, the rules, the
 arithmetic and the answer are Tonne's; so is what it keeps in memory: the catalogue, the accounts and their keys.
-`orders_per_second.py` runs it and sets `DATABASE_URL`.
+`compare.py` runs it and sets `DATABASE_URL`.
 """
 
 from __future__ import annotations

@@ -48,6 +48,10 @@ class Database:
         """The one value a statement returns."""
         return on_connection(self.url, lambda connection: connection.fetchval(statement))
 
+    def execute(self, statement: str, *arguments: Any) -> None:
+        """Run a statement, however long it takes."""
+        on_connection(self.url, lambda connection: connection.execute(statement, *arguments))
+
     def orders(self) -> int:
         """How many orders are stored, once none are on their way any more."""
         last = -1
