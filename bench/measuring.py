@@ -127,7 +127,16 @@ def send(
     api_key, run = service.database.api_key, uuid.uuid4().hex
     url = service.url.removesuffix("/orders/by-mass") + request.path
     if generator == "wrk":
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s", "-s", os.fspath(BENCH / "requests.lua")]
+        command = [
+            "wrk",
+            "-t1",
+            f"-c{connections}",
+            f"-d{seconds}s",
+            "--timeout",
+            "20s",
+            "-s",
+            os.fspath(BENCH / "requests.lua"),
+        ]
         command += [url, "--", api_key, run, request.method, *([request.body] if request.body else [])]
     else:
         command = [sys.executable, os.fspath(BENCH / "load.py"), url, "--api-key", api_key, "--run", run]

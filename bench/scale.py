@@ -9,6 +9,7 @@ import argparse
 import json
 import statistics
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,17 @@ INSERT INTO ledger_transfers (organisation_id, account_id, transfer_id, kind, de
                               order_ids, created_at)
 SELECT organisation_id, account_id, ids[1], 'order_placed', 'receivable', 'held', currency, amount, ids, at FROM batches
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An order to look for, and where a page begins."""
+
+    order_id: str
+    key: str
+    cursor: str | None = None
+
+
 TABLES = ("orders", "event_chunks", "ledger_transfers")
 
 
@@ -75,11 +87,10 @@ def main() -> None:
             _, like = service.place("like-this")
             for number in range(1000):
                 service.place(f"first-{number}")
-            empty = _measure(service, database_server, generator, like["id"], "like-this", None)
+            empty = _measure(service, database_server, generator, Place(like["id"], "like-this"))
             bytes_an_order = _load(database, arguments.orders)
             wanted = PAGE * PAGES if arguments.orders > PAGE * PAGES else arguments.orders // 2
-            cursor, order_id, key = _middle(database, wanted)
-            full = _measure(service, database_server, generator, order_id, key, cursor)
+            full = _measure(service, database_server, generator, _middle(database, wanted))
             memory = max(
                 each.memory_info().rss / 2**20
                 for each in (service.process, *service.process.children(recursive=True))
@@ -101,19 +112,18 @@ def _measure(
     service: Service,
     database_server: psutil.Process,
     generator: str,
-    order_id: str,
-    key: str,
-    cursor: str | None,
+    place: Place,
 ) -> dict[str, float]:
     requests = [
-        Request("get", "GET", f"/orders/{order_id}"),
-        Request("by idempotency key", "GET", f"/orders/by-idempotency-key/{key}"),
+        Request("get", "GET", f"/orders/{place.order_id}"),
+        Request("by idempotency key", "GET", f"/orders/by-idempotency-key/{place.key}"),
         Request("first page of 100", "GET", f"/orders?limit={PAGE}"),
         Request("placed, first 10", "GET", "/orders?limit=10&status=placed"),
         Request("of a time, first 10", "GET", "/orders?limit=10&created_from=2020-01-01T00:00:00Z"),
     ]
-    if cursor is not None:
-        requests.append(Request(f"page {PAGES:,} of 100", "GET", f"/orders?limit={PAGE}&after={cursor}"))
+    if place.cursor is not None:
+        path = f"/orders?limit={PAGE}&after={place.cursor}"
+        requests.append(Request(f"page {PAGES:,} of 100", "GET", path))
     found: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         found.setdefault("insert", []).append(
@@ -142,11 +152,11 @@ def _size(database: Database) -> int:
     return sum(int(database.query(f"SELECT pg_total_relation_size('{table}')")) for table in TABLES)
 
 
-def _middle(database: Database, back: int) -> tuple[str, str, str]:
+def _middle(database: Database, back: int) -> Place:
     row = database.query(
         f"SELECT array[order_id::text, idempotency_key] FROM orders ORDER BY order_id DESC OFFSET {back} LIMIT 1"
     )
-    return row[0], row[0], row[1]
+    return Place(row[0], row[1], row[0])
 
 
 def _print(figures: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from http import HTTPStatus
+from time import monotonic
 from typing import Protocol
 from uuid import UUID
 
@@ -49,6 +50,7 @@ from tonne.webhooks.sending import Answered, ResolvingBusy, Sender
 from tonne.webhooks.signing import sign
 
 IDLE_SECONDS = 1.0
+EVERYBODY_SECONDS = 10.0
 # Requests at once: of a process, of an organisation, of a webhook that answered quickly the last time. Of all others, which
 # may hang, one each, and of an organisation's only so many, so that the quick ones always have a place.
 REQUESTS_MAX = 256
@@ -154,9 +156,15 @@ class EventDelivery:
                 await self.sender.close()
 
     async def _go_on(self, heard: asyncio.Event) -> None:
+        everybody_at = 0.0
         while True:
             heard.clear()
-            for step in (partial(number_all, self.pool), partial(self._claim_all, heard)):
+            # Where nobody waits for them, events are numbered when they are asked for, or now and then.
+            waited_for = monotonic() - everybody_at < EVERYBODY_SECONDS
+            if not waited_for:
+                everybody_at = monotonic()
+            number = partial(number_all, self.pool, with_webhooks=waited_for)
+            for step in (number, partial(self._claim_all, heard)):
                 try:
                     await step()
                 except Exception as error:  # noqa: BLE001 -- what goes wrong now may go right next time

@@ -22,13 +22,14 @@ ACCOUNTS_TOGETHER_MAX = 50
 log = structlog.get_logger(__name__)
 
 
-async def number_all(pool: Pool) -> None:
+async def number_all(pool: Pool, *, with_webhooks: bool = False) -> None:
     """Number what is committed, up to a thousand chunks an account; what another is numbering is left to that other.
 
-    One account's trouble is not the others': it is logged, and tried again the next time.
+    With `with_webhooks` only in organisations that have some. One account's trouble is not the others': it is logged, and
+    tried again the next time.
     """
     async with pool.acquire(timeout=30) as connection:
-        accounts = await accounts_to_number(connection)
+        accounts = await accounts_to_number(connection, with_webhooks=with_webhooks)
     some = []
     for organisation_id, group in groupby(accounts, key=lambda each: each[0]):
         own = [(account_id, mode) for _, account_id, mode in group]

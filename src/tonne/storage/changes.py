@@ -15,7 +15,7 @@ from tonne.storage.database import Connection, Pool
 CHANNEL = "tonne_changed"
 EVENTS_CHANNEL = "tonne_events"
 # An announcement locks every other one out while it commits: of orders, which come in batches, few are made.
-_BETWEEN_SECONDS = 0.02
+_BETWEEN_SECONDS = 0.05
 _AGAIN_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)

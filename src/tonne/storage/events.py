@@ -105,15 +105,22 @@ async def record_events(
     await announce_events(connection)
 
 
-async def accounts_to_number(connection: Connection) -> list[tuple[UUID, UUID, Mode]]:
-    """(organisation, account, mode) of those that have events without a number."""
+async def accounts_to_number(
+    connection: Connection, *, with_webhooks: bool = False
+) -> list[tuple[UUID, UUID, Mode]]:
+    """(organisation, account, mode) of those that have events without a number; with `with_webhooks` of those that
+    somebody waits for.
+    """
     rows = await connection.fetch(
         """
         SELECT organisation_id, account_id, a.mode
-          FROM (SELECT DISTINCT organisation_id, account_id FROM event_chunks WHERE sequence_first IS NULL) c
+          FROM (SELECT DISTINCT organisation_id, account_id FROM event_chunks
+                 WHERE sequence_first IS NULL
+                   AND (NOT $1 OR organisation_id IN (SELECT w.organisation_id FROM webhooks w))) c
           JOIN accounts a USING (organisation_id, account_id)
          ORDER BY organisation_id, account_id
-        """
+        """,
+        with_webhooks,
     )
     return [(row["organisation_id"], row["account_id"], Mode(row["mode"])) for row in rows]
 
