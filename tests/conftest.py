@@ -117,3 +117,8 @@ def _named(url: str, name: str) -> str:
     parts = urlsplit(url)
     assert parts.path == "/tonne"
     return url.replace("/tonne?", f"/{name}?", 1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no core waits for it at the end."""
+    items.sort(key=lambda item: "test_schemathesis" not in item.nodeid)
