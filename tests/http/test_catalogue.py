@@ -207,7 +207,8 @@ def test_an_order_keeps_its_line_of_a_bundle_that_was_disabled_since(
 ) -> None:
     order = api.post("/orders/by-mass", json=TONNE | {"bundle_selection": [{"bundle_id": bundles[SUPER]}]})
     disable("bundle", bundles[SUPER])
-    assert api.get(f"/orders/{order.json()['id']}").json() == order.json()
+    # The line; what becomes of the order goes on.
+    assert api.get(f"/orders/{order.json()['id']}").json()["bundles"] == order.json()["bundles"]
 
 
 @pytest.mark.parametrize("value", ["1", "0", "yes", "True", "", "null"])
