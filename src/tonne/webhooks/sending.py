@@ -51,7 +51,7 @@ class UrlNotUsable(Exception):
 
 
 class AddressForbidden(Exception):
-    """A host is at an address that is not sent to."""
+    """A host has no address, or one that is not sent to."""
 
 
 class ResolvingBusy(Exception):
@@ -310,7 +310,11 @@ async def _resolve(host: str, port: int) -> Sequence[str]:
 
 
 def _look_up(host: str, port: int) -> Sequence[str]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        msg = f"the name {host} can't be looked up: {error.strerror}"
+        raise AddressForbidden(msg) from None
     return list(dict.fromkeys(str(where[0]) for *_, where in found))
 
 
