@@ -32,7 +32,7 @@ serve: install ## Serve on http://127.0.0.1:8080 with a demo catalogue and keys
 test: check ## Lint, types and all tests
 
 check: lint types ## What CI runs
-	$(BIN)/python -m pytest -m "not long" --numprocesses logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -m "not long" --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .
