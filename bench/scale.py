@@ -66,6 +66,7 @@ class Place:
     order_id: str
     key: str
     cursor: str | None = None
+    page: int = 1
 
 
 TABLES = ("orders", "event_chunks", "ledger_transfers")
@@ -123,7 +124,7 @@ def _measure(
     ]
     if place.cursor is not None:
         path = f"/orders?limit={PAGE}&after={place.cursor}"
-        requests.append(Request(f"page {PAGES:,} of 100", "GET", path))
+        requests.append(Request(f"page {place.page:,} of 100", "GET", path))
     found: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
         found.setdefault("insert", []).append(
@@ -156,7 +157,7 @@ def _middle(database: Database, back: int) -> Place:
     row = database.query(
         f"SELECT array[order_id::text, idempotency_key] FROM orders ORDER BY order_id DESC OFFSET {back} LIMIT 1"
     )
-    return Place(row[0], row[1], row[0])
+    return Place(row[0], row[1], row[0], back // PAGE + 1)
 
 
 def _print(figures: dict[str, Any]) -> None:
