@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
+from time import time_ns
 from uuid import UUID
 
 import uuid_utils
+from asyncpg.pgproto import pgproto
 
 from tonne.domain.api_keys import SECRET_BYTES
 
 
 def new_id() -> UUID:
-    """A time-ordered UUID (version 7, RFC 9562): later ones compare greater, within a process strictly."""
-    return UUID(int=uuid_utils.uuid7().int)
+    """A time-ordered UUID (version 7, RFC 9562): later ones compare greater, within a process strictly.
+
+    It is of the database driver's kind of `UUID`, as all that are read back: made, compared and printed in C.
+    """
+    return pgproto.UUID(uuid_utils.uuid7().bytes)
 
 
 def new_secret() -> bytes:
@@ -23,5 +28,4 @@ def new_secret() -> bytes:
 
 def utc_now() -> datetime:
     """The time in UTC, to the millisecond: what is answered first must be what is read back later."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    return datetime.fromtimestamp(time_ns() // 1_000_000 / 1000, UTC)

@@ -144,7 +144,7 @@ class ApiKey:
         return address is not None and any(address in network for network in self.allowed_networks)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Caller:
     """Who asks: a key, and the account it acts for."""
 

@@ -52,6 +52,11 @@ def shifted(value: Decimal, places: int) -> Decimal:
     return value.scaleb(places, EXACT)
 
 
+def in_units(value: Decimal, digits: int) -> int:
+    """A value as a whole number of units of 10^-digits; one that is finer is a bug."""
+    return int(value.scaleb(digits, EXACT).to_integral_exact(context=EXACT))
+
+
 def power_of_ten(exponent: int) -> int:
     """10^exponent for a non-negative exponent."""
     return int(10**exponent)

@@ -11,7 +11,6 @@ from tonne.domain.decimals import plain, power_of_ten, shifted
 GRAMS_PER_TONNE = 10**6
 # Mankind emits some forty times as much a year.
 QUANTITY_GRAMS_MAX = 10**9 * GRAMS_PER_TONNE
-_EXPONENTS = {"g": 0, "kg": 3, "t": 6}
 
 
 class MassUnit(StrEnum):
@@ -24,15 +23,19 @@ class MassUnit(StrEnum):
     @property
     def grams(self) -> int:
         """How many grams one of this unit is."""
-        return power_of_ten(self.exponent)
+        return _GRAMS[self]
 
     @property
     def exponent(self) -> int:
         """The power of ten that turns this unit into grams."""
-        return _EXPONENTS[self.value]
+        return _EXPONENTS[self]
 
 
-@dataclass(frozen=True, slots=True)
+_EXPONENTS = {MassUnit.G: 0, MassUnit.KG: 3, MassUnit.T: 6}
+_GRAMS = {unit: power_of_ten(exponent) for unit, exponent in _EXPONENTS.items()}
+
+
+@dataclass(frozen=True)
 class Mass:
     """A mass as it was asked for, exact and not necessarily in whole grams."""
 
@@ -52,8 +55,9 @@ class Mass:
 
 def format_tonnes(quantity_grams: int) -> str:
     """Print grams as tonnes without trailing zeros: 12069 is "0.012069"."""
-    whole, rest = divmod(quantity_grams, GRAMS_PER_TONNE)
-    return f"{whole}.{rest:06d}".rstrip("0") if rest else str(whole)
+    text = str(quantity_grams).zfill(7)
+    whole, rest = text[:-6], text[-6:].rstrip("0")
+    return f"{whole}.{rest}" if rest else whole
 
 
 def readable_mass(tonnes: Decimal) -> Mass:

@@ -21,10 +21,11 @@ class Currency:
 
     def format(self, minor: int) -> str:
         """Print minor units with exactly the currency's digits: "0.31" USD, "31" ISK."""
-        if self.minor_digits == 0:
+        digits = self.minor_digits
+        if digits == 0:
             return str(minor)
-        whole, rest = divmod(minor, 10**self.minor_digits)
-        return f"{whole}.{rest:0{self.minor_digits}d}"
+        text = str(minor).zfill(digits + 1)
+        return f"{text[:-digits]}.{text[-digits:]}"
 
     def exact_minor_from(self, value: Decimal) -> int | None:
         """The whole minor units that a value is; None where it is not whole: money that came in has no fractions."""

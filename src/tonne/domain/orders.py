@@ -56,7 +56,7 @@ def first_statuses(account: Account) -> tuple[OrderStatus, ...]:
     return (OrderStatus.RECEIVED, OrderStatus.PLACED, OrderStatus.PAID)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Order:
     """One order. Quantities are grams, costs are minor units of `currency`; `requested_tonnes` is exact.
 

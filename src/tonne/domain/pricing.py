@@ -14,19 +14,18 @@ from fractions import Fraction
 from uuid import UUID
 
 from tonne.domain.decimals import (
-    EXACT,
     decimals,
     divide_half_up,
     divide_up,
     from_units,
-    power_of_ten,
+    in_units,
     round_half_up,
     round_up,
 )
 from tonne.domain.errors import OrderQuantityInvalid
 from tonne.domain.mass import GRAMS_PER_TONNE, QUANTITY_GRAMS_MAX, MassUnit
 from tonne.domain.money import Currency
-from tonne.domain.selection import PERCENTAGE_DIGITS
+from tonne.domain.selection import PERCENTAGE_DIGITS, Choice
 
 # The largest 64-bit integer, which is what the database holds.
 COST_MINOR_MAX = 2**63 - 1
@@ -50,13 +49,12 @@ class Offer:
 
     def __post_init__(self) -> None:
         digits = max(decimals(self.unit_price), decimals(self.gross_unit_price))
-        unit_price_parts, gross_unit_price_parts = _in_units([self.unit_price, self.gross_unit_price], digits)
         object.__setattr__(self, "digits", digits)
-        object.__setattr__(self, "unit_price_parts", unit_price_parts)
-        object.__setattr__(self, "gross_unit_price_parts", gross_unit_price_parts)
+        object.__setattr__(self, "unit_price_parts", in_units(self.unit_price, digits))
+        object.__setattr__(self, "gross_unit_price_parts", in_units(self.gross_unit_price, digits))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Line:
     """What an order buys of one bundle; `offset_cost_minor` is its share of the order's."""
 
@@ -67,7 +65,7 @@ class Line:
     offset_cost_minor: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Priced:
     """A priced quantity: lines add up to the totals, and the commission is never negative."""
 
@@ -106,14 +104,13 @@ def price_offer(
 
 
 def quantities_by_mass(
-    requested_grams: Decimal, percentages: Sequence[Decimal], *, precision: MassUnit
+    requested_grams: Decimal, choices: Sequence[Choice], *, precision: MassUnit
 ) -> list[int]:
     """Step 2: each bundle's share of a mass, in grams, cut towards zero at `precision`."""
     numerator, denominator = requested_grams.as_integer_ratio()
-    return [
-        _cut(numerator * hundredths, denominator * HUNDREDTHS_OF_ALL, precision)
-        for hundredths in _in_units(percentages, PERCENTAGE_DIGITS)
-    ]
+    step = precision.grams
+    steps_of_all = denominator * HUNDREDTHS_OF_ALL * step
+    return [numerator * choice.hundredths // steps_of_all * step for choice in choices]
 
 
 def quantities_by_bundle_masses(masses_grams: Sequence[Decimal], *, precision: MassUnit) -> list[int]:
@@ -123,7 +120,7 @@ def quantities_by_bundle_masses(masses_grams: Sequence[Decimal], *, precision: M
 
 def quantities_by_value(
     value_minor: int,
-    percentages: Sequence[Decimal],
+    choices: Sequence[Choice],
     offers: Sequence[Offer],
     *,
     precision: MassUnit,
@@ -135,8 +132,8 @@ def quantities_by_value(
         OrderQuantityInvalid: the bundles have no price in this currency.
     """
     digits = currency.minor_digits
-    shares = _in_units(percentages, PERCENTAGE_DIGITS)
-    prices_minor = _in_units([offer.gross_unit_price for offer in offers], digits)
+    shares = [choice.hundredths for choice in choices]
+    prices_minor = [in_units(offer.gross_unit_price, digits) for offer in offers]
     # In hundredths of a percent of a minor unit, as are the shares of the value below.
     price_of_all = sum(share * price for share, price in zip(shares, prices_minor, strict=True))
     if price_of_all == 0:
@@ -163,11 +160,11 @@ def price_quantities(
         raise OrderQuantityInvalid("Order quantity must be at most 1000000000 tonnes.")
     digits = max(currency.minor_digits, *[offer.digits for offer in offers])
     # Price per tonne times grams: with this many of them to a minor unit, exact.
-    parts_per_minor = GRAMS_PER_TONNE * power_of_ten(digits - currency.minor_digits)
+    parts_per_minor = GRAMS_PER_TONNE * 10 ** (digits - currency.minor_digits)
     net = []
     gross = 0
     for offer, grams in zip(offers, quantities_grams, strict=True):
-        parts = grams * power_of_ten(digits - offer.digits)
+        parts = grams * 10 ** (digits - offer.digits)
         net.append(offer.unit_price_parts * parts)
         gross += offer.gross_unit_price_parts * parts
     offset_cost_minor = divide_half_up(sum(net), parts_per_minor)
@@ -176,11 +173,11 @@ def price_quantities(
         raise OrderQuantityInvalid("The order costs more than can be written down: order less at a time.")
     assert total_cost_minor >= offset_cost_minor, "a gross price is below its net price"
     costs_minor = split_by_largest_remainder(offset_cost_minor, net)
-    lines = tuple(
+    lines = [
         Line(offer.bundle_id, grams, offer.unit_price, offer.gross_unit_price, cost_minor)
         for offer, grams, cost_minor in zip(offers, quantities_grams, costs_minor, strict=True)
-    )
-    return Priced(lines, quantity_grams, offset_cost_minor, total_cost_minor)
+    ]
+    return Priced(tuple(lines), quantity_grams, offset_cost_minor, total_cost_minor)
 
 
 def split_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
@@ -198,11 +195,6 @@ def split_by_largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
     for position in by_remainder[: total - sum(shares)]:
         shares[position] += 1
     return shares
-
-
-def _in_units(values: Sequence[Decimal], digits: int) -> list[int]:
-    """Each value as a whole number of units of 10^-digits; one that is finer is a bug."""
-    return [int(value.scaleb(digits, EXACT).to_integral_exact(context=EXACT)) for value in values]
 
 
 def _cut(numerator: int, denominator: int, precision: MassUnit) -> int:

@@ -33,7 +33,7 @@ from tonne.domain.selection import Choice
 from tonne.domain.terms import NO_TERMS, Terms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ByMass:
     mass: Mass
 
@@ -63,7 +63,7 @@ class ByEstimate:
 Wanted = ByMass | ByBundleMasses | ByValue | ByEstimate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Purchase:
     """A wish to buy. Without a selection the account's own counts, else its portfolio's, else the platform's default."""
 
@@ -73,7 +73,7 @@ class Purchase:
     terms: Terms = NO_TERMS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Quote:
     """A purchase with its price. `requested_tonnes` is None by value, `requested_value_minor` otherwise."""
 
@@ -109,11 +109,7 @@ def _by_tonnes(
 ) -> Quote:
     choices = _choices(purchase, account, catalogue)
     offers = _offers([choice.bundle_id for choice in choices], purchase, account, catalogue, at)
-    quantities = quantities_by_mass(
-        Mass(tonnes, MassUnit.T).grams,
-        [choice.percentage for choice in choices],
-        precision=purchase.precision,
-    )
+    quantities = quantities_by_mass(Mass(tonnes, MassUnit.T).grams, choices, precision=purchase.precision)
     priced = price_quantities(quantities, offers, currency=account.currency)
     return Quote(account.currency, priced, requested_tonnes=tonnes)
 
@@ -146,7 +142,7 @@ def _by_value(
     offers = _offers([choice.bundle_id for choice in choices], purchase, account, catalogue, at)
     quantities = quantities_by_value(
         value_minor,
-        [choice.percentage for choice in choices],
+        choices,
         offers,
         precision=purchase.precision,
         currency=account.currency,

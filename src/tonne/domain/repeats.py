@@ -49,7 +49,5 @@ def _selects_same(order: Order, purchase: Purchase) -> bool:
     if order.requested_tonnes is None:
         return True
     grams = Mass(order.requested_tonnes, MassUnit.T).grams
-    quantities = quantities_by_mass(
-        grams, [choice.percentage for choice in selection], precision=purchase.precision
-    )
+    quantities = quantities_by_mass(grams, selection, precision=purchase.precision)
     return [line.quantity_grams for line in order.lines] == quantities

@@ -6,11 +6,11 @@ Source: contract, section 4.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
 
-from tonne.domain.decimals import decimals
+from tonne.domain.decimals import decimals, in_units
 from tonne.domain.errors import (
     BundleSelectionRatiosInvalid,
     BundleSelectionRatiosInvalidFormat,
@@ -24,10 +24,14 @@ BUNDLES_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A bundle and its share in percent, 0 to 100 with at most 2 decimals."""
+    """A bundle and its share in percent, 0 to 100 with at most 2 decimals; `hundredths` is the same, of a percent."""
 
     bundle_id: UUID
     percentage: Decimal
+    hundredths: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hundredths", in_units(self.percentage, PERCENTAGE_DIGITS))
 
 
 def selection_from(chosen: Sequence[tuple[UUID, Decimal | None]]) -> tuple[Choice, ...]:
