@@ -20,7 +20,7 @@ from tonne.domain.errors import (
     Unauthorised,
 )
 from tonne.http.addresses import client_address
-from tonne.http.answers import error_answer
+from tonne.http.answers import COMMON_HEADERS, error_answer
 from tonne.http.rate_limits import RateLimiter, headers
 from tonne.storage.snapshot import SnapshotKeeper
 from tonne.wire.common import read_id
@@ -52,6 +52,7 @@ class FrontDoor:
         request_id = os.urandom(12).hex().encode()
         common = [(b"x-request-id", request_id), (b"cf-ray", request_id), (b"lune-version", API_VERSION)]
         scope[REQUEST_ID] = request_id.decode()  # type: ignore[literal-required]
+        scope[COMMON_HEADERS] = common  # type: ignore[literal-required]
 
         async def send_with_common_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
