@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from uuid import UUID
 
 from tonne.domain.accounts import Mode
@@ -12,21 +13,20 @@ from tonne.domain.events import Event, EventType, Happened
 from tonne.storage.changes import announce_events
 from tonne.storage.database import Connection, Record
 
-# How many events a chunk holds.
-_SIZE = "cardinality(event_types) * greatest(cardinality(order_ids), 1)"
-
 # Numbers are given to what is committed, by one transaction at a time for an account: those of another's that is still
 # under way come after.
-_NUMBER = f"""
-    UPDATE event_chunks c SET sequence_first = $3::bigint + n.before + 1
-      FROM (SELECT chunk_id, sum(size) OVER (ORDER BY recorded_at, chunk_id) - size AS before
-              FROM (SELECT chunk_id, recorded_at, {_SIZE} AS size FROM event_chunks
-                     WHERE organisation_id = $1 AND account_id = $2 AND sequence_first IS NULL
-                     ORDER BY recorded_at, chunk_id LIMIT $4) first) n
-     WHERE c.organisation_id = $1 AND c.account_id = $2 AND c.chunk_id = n.chunk_id
- RETURNING sequence_first + {_SIZE.replace("event_types", "c.event_types").replace("order_ids", "c.order_ids")} - 1
-        AS sequence_last
-"""  # noqa: S608
+_UNNUMBERED = """
+    SELECT chunk_id, created_at, cardinality(event_types) * greatest(cardinality(order_ids), 1) AS size FROM event_chunks
+     WHERE organisation_id = $1 AND account_id = $2 AND sequence_first IS NULL
+     ORDER BY recorded_at, chunk_id LIMIT $3
+"""
+
+# One by one, all sent at once, and found by id and time: of what an account has written since the last ANALYZE the planner
+# expects one row, so it would compare each with each, or look through the index by time for an id.
+_NUMBER = """
+    UPDATE event_chunks SET sequence_first = $5
+     WHERE organisation_id = $1 AND account_id = $2 AND chunk_id = $3 AND created_at = $4
+"""
 
 _LOCK_HEAD = """
     SELECT sequence_last FROM event_heads WHERE organisation_id = $1 AND account_id = $2 FOR UPDATE"""
@@ -182,10 +182,19 @@ async def number_events(
     connection: Connection, organisation_id: UUID, account_id: UUID, *, last: int, chunks_max: int
 ) -> int:
     """Number events that have none, up to so many chunks; returns the last number. Lock the head first."""
-    rows = await connection.fetch(_NUMBER, organisation_id, account_id, last, chunks_max)
+    rows = await connection.fetch(_UNNUMBERED, organisation_id, account_id, chunks_max)
     if not rows:
         return last
-    new = max(row["sequence_last"] for row in rows)
+    # Where each chunk begins after, and where the last one ends.
+    ends = list(accumulate((row["size"] for row in rows), initial=last))
+    await connection.executemany(
+        _NUMBER,
+        [
+            (organisation_id, account_id, row["chunk_id"], row["created_at"], end + 1)
+            for row, end in zip(rows, ends[:-1], strict=True)
+        ],
+    )
+    new = ends[-1]
     await connection.execute(
         "UPDATE event_heads SET sequence_last = $3 WHERE organisation_id = $1 AND account_id = $2",
         organisation_id,
