@@ -24,7 +24,7 @@ from tonne.application.place_orders import Placed, PlaceOrder, place_orders
 from tonne.domain.accounts import Caller, Mode
 from tonne.domain.mass import Mass, MassUnit
 from tonne.domain.purchase import ByMass, Purchase
-from tonne.storage import orders as order_rows
+from tonne.storage import new_orders as order_rows
 from tonne.storage.accounts import load_directory
 from tonne.storage.catalogue import load_catalogue
 from tonne.storage.embedded import EmbeddedPostgres

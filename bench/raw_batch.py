@@ -24,7 +24,7 @@ from tonne.domain.purchase import ByMass, Purchase, price_purchase
 from tonne.storage.accounts import load_directory
 from tonne.storage.catalogue import load_catalogue
 from tonne.storage.database import Connection, open_pool
-from tonne.storage.orders import NewOrder, insert_orders
+from tonne.storage.new_orders import NewOrder, insert_orders
 
 BATCH = 256
 IN_FLIGHT = 2

@@ -21,8 +21,9 @@ from tonne.application.manage_webhooks import WebhookDesk
 from tonne.application.order_desk import OrderDesk
 from tonne.application.place_orders import Outcome, PlaceOrder, place_orders
 from tonne.application.proofs import Links, ProofDesk, SigningKey
-from tonne.application.read_orders import FoundOrder, WantedOrder, read_orders
+from tonne.application.read_orders import read_orders
 from tonne.application.worker import working
+from tonne.domain.orders import Order
 from tonne.domain.proof import ProofCodes
 from tonne.http.app import create_api
 from tonne.http.rate_limits import RateLimiter
@@ -33,6 +34,7 @@ from tonne.storage.certificates import proof_secret
 from tonne.storage.changes import EventBell
 from tonne.storage.database import Pool, open_pool
 from tonne.storage.group_commit import GroupCommit
+from tonne.storage.orders import WantedOrder
 from tonne.storage.snapshot import SnapshotKeeper
 from tonne.web.images import IMAGES
 from tonne.web.proof import PROOF_PAGES
@@ -40,7 +42,7 @@ from tonne.webhooks.sealing import Seal
 from tonne.webhooks.sending import Sender, SendingRules
 from tonne.wire.events import EventWriter
 
-BATCHES_IN_FLIGHT = 2
+BATCHES_IN_FLIGHT = 4
 READS_IN_FLIGHT = 2
 DELIVERY_CONNECTIONS = 4
 
@@ -91,8 +93,9 @@ async def _services(settings: Settings) -> AsyncIterator[Services]:
     url = settings.database_url
     async with (
         await open_pool(url, connections_max=settings.database_connections) as pool,
-        # Of its own, so that no number of slow reads keeps an order waiting.
+        # Of their own, so that no number of slow reads keeps an order waiting, or a quick read.
         await open_pool(url, connections_max=BATCHES_IN_FLIGHT) as writing,
+        await open_pool(url, connections_max=READS_IN_FLIGHT) as reading,
         await open_pool(url, connections_max=DELIVERY_CONNECTIONS) as delivering,
     ):
         snapshots = SnapshotKeeper(pool, url, utc_now, process_id=new_id())
@@ -100,8 +103,8 @@ async def _services(settings: Settings) -> AsyncIterator[Services]:
             writing, place_orders, batches_in_flight=BATCHES_IN_FLIGHT
         )
         # Reads share statements as orders share commits.
-        reads: GroupCommit[WantedOrder, FoundOrder | None] = GroupCommit(
-            pool, read_orders, batches_in_flight=READS_IN_FLIGHT
+        reads: GroupCommit[WantedOrder, Order | None] = GroupCommit(
+            reading, read_orders, batches_in_flight=READS_IN_FLIGHT, attempts_max=2
         )
         bell = EventBell(pool)
         keep_house = housekeeping(pool, utc_now, events_kept=timedelta(days=settings.events_kept_days))

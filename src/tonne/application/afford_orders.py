@@ -21,7 +21,7 @@ from tonne.storage.balances import AccountKey, change_balances, lock_balances
 from tonne.storage.commitments import change_commitments, load_commitments, lock_commitments
 from tonne.storage.database import Connection
 from tonne.storage.key_spending import KeyDay, add_spending, find_caps, lock_spending
-from tonne.storage.orders import NewOrder, insert_orders
+from tonne.storage.new_orders import NewOrder, insert_orders
 
 
 @dataclass(slots=True)

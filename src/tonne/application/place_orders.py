@@ -27,16 +27,11 @@ from tonne.storage.database import Connection
 from tonne.storage.estimates import find_estimated_tonnes
 from tonne.storage.group_commit import Rerun
 from tonne.storage.idempotent_requests import RequestKey, StoredAnswer, find_answers, keep_answers
-from tonne.storage.orders import (
-    NewOrder,
-    WhyNotInserted,
-    find_order,
-    find_order_ids_by_key,
-    why_not_inserted,
-)
+from tonne.storage.new_orders import NewOrder, WhyNotInserted, why_not_inserted
+from tonne.storage.orders import find_order, find_order_ids_by_key
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Placed:
     """The order is stored."""
 
@@ -68,7 +63,7 @@ class RepeatableRequest:
     answer: Callable[[Placed | Refused], StoredAnswer]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlaceOrder:
     """One wish to order, with all that decides it but the database.
 

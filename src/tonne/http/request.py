@@ -15,15 +15,16 @@ from litestar.types import HTTPReceiveMessage
 from tonne.application.manage_webhooks import WebhookDesk
 from tonne.application.order_desk import OrderDesk
 from tonne.application.proofs import Links, ProofDesk
-from tonne.application.read_orders import FoundOrder, WantedOrder
 from tonne.domain.accounts import Account, Caller
 from tonne.domain.audit import Actor
 from tonne.domain.catalogue import Catalogue
 from tonne.domain.errors import PayloadTooLarge, UnsupportedMediaType, ValidationFailed
+from tonne.domain.orders import Order
 from tonne.http.front_door import CALLER, REQUEST_ID, SNAPSHOT
 from tonne.http.strict_json import read_json
 from tonne.storage.database import Pool
 from tonne.storage.group_commit import GroupCommit
+from tonne.storage.orders import WantedOrder
 from tonne.storage.snapshot import Snapshot, SnapshotKeeper
 from tonne.wire.common import Nothing
 
@@ -40,7 +41,7 @@ class Services:
     snapshots: SnapshotKeeper
     proofs: ProofDesk
     webhooks: WebhookDesk
-    orders: GroupCommit[WantedOrder, FoundOrder | None]
+    orders: GroupCommit[WantedOrder, Order | None]
 
     @property
     def links(self) -> Links:

@@ -9,10 +9,12 @@ import msgspec
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+    PoolConnection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
     Pool = asyncpg.Pool[asyncpg.Record]
     Record = asyncpg.Record
 else:
     Connection = asyncpg.Connection
+    PoolConnection = asyncpg.pool.PoolConnectionProxy
     Pool = asyncpg.Pool
     Record = asyncpg.Record
 

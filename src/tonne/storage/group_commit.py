@@ -9,21 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import structlog
 
 from tonne.domain.errors import ServiceUnavailable
-from tonne.storage.database import TRANSIENT, Connection, Pool
+from tonne.storage.database import TRANSIENT, Connection, Pool, PoolConnection
 
 Command = TypeVar("Command")
 Outcome = TypeVar("Outcome")
 
 log = structlog.get_logger(__name__)
 
-ATTEMPTS_MAX = 4
 BACKOFF_SECONDS = 0.05
 
 
@@ -43,16 +42,26 @@ class GroupCommit(Generic[Command, Outcome]):
 
     `write` carries them out in one transaction: all of it or nothing. It must be safe to repeat with the same commands: after a lost connection nobody knows whether the commit
     went through. The queue is bounded by `queue_max` commands, a transaction by `batch_max`.
+
+    A batch begins when the one before has ended, so that it is as large as can be; or when that one has taken
+    `patience_seconds` already, so that one that waits for a lock holds up few others: up to `batches_in_flight` at once.
+    Connections are kept from batch to batch: the pool must have as many to spare.
     """
 
     pool: Pool
     write: Callable[[Connection, Sequence[Command]], Awaitable[Sequence[Outcome]]]
     batch_max: int = 256
     batches_in_flight: int = 2
+    patience_seconds: float = 0.03
+    attempts_max: int = 4
     queue_max: int = 8192
     _queue: deque[_Waiting[Command, Outcome]] = field(default_factory=deque)
     _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _closing: bool = False
+    _idle: list[PoolConnection] = field(default_factory=list)
+    _next: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # Set while no batch is under way that a next one would wait for.
+    _ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def submit(self, command: Command) -> Outcome:
         """Hand in a command; returns when what was decided about it is durable.
@@ -74,6 +83,7 @@ class GroupCommit(Generic[Command, Outcome]):
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Drain the queue as long as the block lasts; what is queued by its end is still carried out."""
+        self._ended.set()
         drains = [asyncio.create_task(self._drain()) for _ in range(self.batches_in_flight)]
         try:
             yield
@@ -82,6 +92,8 @@ class GroupCommit(Generic[Command, Outcome]):
             self._arrived.set()
             await asyncio.gather(*drains, return_exceptions=True)
             self._fail(self._queue, ServiceUnavailable())
+            while self._idle:
+                await self.pool.release(self._idle.pop())
 
     async def _drain(self) -> None:
         while not (self._closing and not self._queue):
@@ -89,8 +101,22 @@ class GroupCommit(Generic[Command, Outcome]):
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            size = min(len(self._queue), self.batch_max)
-            await self._commit([self._queue.popleft() for _ in range(size)])
+            async with self._next:
+                await self._until_the_last_ended()
+                size = min(len(self._queue), self.batch_max)
+                batch = [self._queue.popleft() for _ in range(size)]
+                ended = self._ended = asyncio.Event()
+            try:
+                if batch:
+                    await self._commit(batch)
+            finally:
+                ended.set()
+
+    async def _until_the_last_ended(self) -> None:
+        if not self._ended.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.patience_seconds):
+                    await self._ended.wait()
 
     async def _commit(self, batch: list[_Waiting[Command, Outcome]]) -> None:
         try:
@@ -117,15 +143,27 @@ class GroupCommit(Generic[Command, Outcome]):
                     waiting.outcome.set_result(outcome)
 
     async def _write(self, commands: Sequence[Command]) -> Sequence[Outcome]:
-        for attempt in range(1, ATTEMPTS_MAX + 1):
+        for attempt in range(1, self.attempts_max + 1):
             try:
-                async with self.pool.acquire(timeout=5) as connection:
+                async with self._connected() as connection:
                     return await self.write(connection, commands)
             except (*TRANSIENT, Rerun):
-                if attempt == ATTEMPTS_MAX:
+                if attempt == self.attempts_max:
                     raise
                 await asyncio.sleep(BACKOFF_SECONDS * 2**attempt)
         raise AssertionError
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Connection]:
+        while self._idle and self._idle[-1].is_closed():
+            await self.pool.release(self._idle.pop())
+        connection = self._idle.pop() if self._idle else await self.pool.acquire(timeout=5)
+        try:
+            yield connection
+        except BaseException:
+            await self.pool.release(connection)
+            raise
+        self._idle.append(connection)
 
     def _fail(self, batch: Iterable[_Waiting[Command, Outcome]], error: Exception) -> None:
         for waiting in batch:

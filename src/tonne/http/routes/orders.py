@@ -13,7 +13,6 @@ from litestar.params import JSONBody, QueryParameter
 from tonne.application.identifiers import new_id, utc_now
 from tonne.application.place_orders import Outcome, Placed, PlaceOrder, Refused, RepeatableRequest, Replayed
 from tonne.application.proofs import Links
-from tonne.application.read_orders import WantedOrder
 from tonne.domain.catalogue import Catalogue
 from tonne.domain.errors import (
     EstimateNotFound,
@@ -32,7 +31,13 @@ from tonne.http.paging import first_page, read_cursor, read_limit
 from tonne.http.repeatable import answer_to_keep, read_request_key
 from tonne.http.request import ApiRequest
 from tonne.storage.idempotent_requests import RequestKey, StoredAnswer
-from tonne.storage.orders import OrderFilter, find_order, find_order_by_idempotency_key, list_orders
+from tonne.storage.orders import (
+    OrderFilter,
+    WantedOrder,
+    find_order,
+    find_order_by_idempotency_key,
+    list_orders,
+)
 from tonne.storage.progress import UNDER_WAY, load_progress
 from tonne.wire.common import NO_NUL, read_id, read_time
 from tonne.wire.orders import (
@@ -159,10 +164,11 @@ async def get_order(request: ApiRequest) -> Response[OrderBody]:
     order_id = read_id(request.path_params["id"])
     if order_id is None:
         raise NotFound
-    found = await request.services.orders.submit(WantedOrder(request.account, order_id))
-    if found is None:
+    order = await request.services.orders.submit(WantedOrder(request.account, order_id))
+    if order is None:
         raise NotFound
-    return answer(order_body(found.order, request.catalogue, request.services.links, found.progress))
+    [body] = await show_orders(request, [order])
+    return answer(body)
 
 
 @get(
