@@ -195,3 +195,69 @@ def test_a_write_that_is_cancelled_leaves_nobody_waiting(database_url):
             )
 
     assert all(isinstance(outcome, ServiceUnavailable) for outcome in asyncio.run(run()))
+
+
+def test_what_comes_while_a_batch_is_under_way_waits_for_it_and_goes_together(database_url):
+    batches = []
+
+    async def write(connection, values):
+        batches.append(list(values))
+        if values == [800]:
+            await asyncio.sleep(0.2)
+        return values
+
+    async def run():
+        async with committing(database_url, write, batches_in_flight=4, patience_seconds=60) as commits:
+            first = asyncio.create_task(commits.submit(800))
+            await asyncio.sleep(0.05)
+            later = []
+            for value in range(801, 811):
+                later.append(asyncio.create_task(commits.submit(value)))
+                await asyncio.sleep(0.005)
+            await asyncio.gather(first, *later)
+
+    asyncio.run(run())
+    assert batches == [[800], list(range(801, 811))]
+
+
+def test_a_batch_that_hangs_keeps_no_others_waiting(database_url):
+    hanging = asyncio.Event()
+
+    async def write(connection, values):
+        if 820 in values:
+            await hanging.wait()
+        return values
+
+    async def run():
+        async with committing(database_url, write, batches_in_flight=2) as commits:
+            stuck = asyncio.create_task(commits.submit(820))
+            await asyncio.sleep(0.05)
+            assert [await commits.submit(value) for value in range(821, 830)] == list(range(821, 830))
+            assert not stuck.done()
+            hanging.set()
+            assert await stuck == 820
+
+    asyncio.run(run())
+
+
+def test_a_connection_is_kept_from_batch_to_batch_and_replaced_when_it_broke(database_url):
+    used = []
+
+    async def write(connection, values):
+        used.append(await connection.fetchval("SELECT pg_backend_pid()"))
+        return values
+
+    async def run():
+        async with committing(database_url, write) as commits:
+            await commits.submit(1)
+            await commits.submit(2)
+            async with commits.pool.acquire() as another:
+                await another.execute("SELECT pg_terminate_backend($1)", used[0])
+            await asyncio.sleep(0.1)
+            assert await commits.submit(3) == 3
+        # All are given back.
+        assert commits.pool.get_idle_size() == commits.pool.get_size()
+
+    asyncio.run(run())
+    first, second, third = used
+    assert first == second != third

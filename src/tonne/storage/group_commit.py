@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+import asyncpg
 import structlog
 
 from tonne.domain.errors import ServiceUnavailable
@@ -155,8 +156,8 @@ class GroupCommit(Generic[Command, Outcome]):
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
-        while self._idle and self._idle[-1].is_closed():
-            await self.pool.release(self._idle.pop())
+        while self._idle and _is_gone(self._idle[-1]):
+            self._idle.pop()
         connection = self._idle.pop() if self._idle else await self.pool.acquire(timeout=5)
         try:
             yield connection
@@ -169,3 +170,11 @@ class GroupCommit(Generic[Command, Outcome]):
         for waiting in batch:
             if not waiting.outcome.done():
                 waiting.outcome.set_exception(error)
+
+
+def _is_gone(connection: PoolConnection) -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool took it back when it broke.
+        return True
