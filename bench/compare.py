@@ -30,6 +30,7 @@ from tonne.application.identifiers import utc_now
 # A script finds its neighbour by its bare name, the type checker by its place in the project.
 if TYPE_CHECKING:
     from bench.measuring import (
+        OTHER_WORK_CORES_MAX,
         RESULTS,
         Request,
         check_that_answers_are_equal,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from bench.pgbench import run_pgbench
     from bench.servers import (
         BENCH,
+        Database,
         Service,
         durability,
         fixed_service,
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
     )
 else:
     from measuring import (
+        OTHER_WORK_CORES_MAX,
         RESULTS,
         Request,
         check_that_answers_are_equal,
@@ -66,6 +69,7 @@ else:
     from pgbench import run_pgbench
     from servers import (
         BENCH,
+        Database,
         Service,
         durability,
         fixed_service,
@@ -78,8 +82,6 @@ else:
 LATEST = RESULTS / "latest.json"
 CONNECTIONS = (1, 32, 64, 128)
 LOADED = 64
-# Each of pgbench's clients is a connection, of which PostgreSQL takes a hundred unless told otherwise.
-PGBENCH_CLIENTS_MAX = 64
 # The target of each ratio, and whether more or less is better.
 TARGETS = {
     "orders_vs_plain": (20.0, ">="),
@@ -100,6 +102,7 @@ class Plan:
     seconds: int
     rounds: int
     connections: tuple[int, ...]
+    workers: int
 
 
 @dataclass(slots=True)
@@ -138,13 +141,19 @@ def _parse() -> tuple[Plan, Path]:
     parser.add_argument("--quick", action="store_true", help="one short round each: under a minute")
     parser.add_argument("--seconds", type=int, default=5, help="length of a round [5]")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each, taking turns [3]")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="processes of each service [as many as cores]",
+    )
     parser.add_argument("--json", type=Path, default=LATEST, help="where the figures go")
     arguments = parser.parse_args()
-    if min(arguments.seconds, arguments.rounds) < 1:
+    if min(arguments.seconds, arguments.rounds, arguments.workers) < 1:
         parser.error("numbers must be 1 or more")
     if arguments.quick:
-        return Plan(2, 1, (1, LOADED)), arguments.json
-    return Plan(arguments.seconds, arguments.rounds, CONNECTIONS), arguments.json
+        return Plan(2, 1, (1, LOADED), arguments.workers), arguments.json
+    return Plan(arguments.seconds, arguments.rounds, CONNECTIONS, arguments.workers), arguments.json
 
 
 def _compare(plan: Plan, folder: Path) -> dict[str, Any]:
@@ -157,12 +166,13 @@ def _compare(plan: Plan, folder: Path) -> dict[str, Any]:
         database_server = psutil.Process(server.server_pid)
         load_before = os.getloadavg()[0]
         with (
-            tonne(ours_database, workers=1, logs=folder) as ours,
-            plain_service(plain_database, workers=1, logs=folder) as plain,
+            tonne(ours_database, workers=plan.workers, logs=folder) as ours,
+            plain_service(plain_database, workers=plan.workers, logs=folder) as plain,
         ):
             check_that_answers_are_equal(ours, plain)
             requests = _reads(ours)
-            with fixed_service(ours_database, bodies=_bodies(ours, requests), logs=folder) as fixed:
+            bodies = _bodies(ours, requests)
+            with fixed_service(ours_database, bodies=bodies, workers=plan.workers, logs=folder) as fixed:
                 found = Found()
 
                 def orders(service: Service) -> Callable[[int], dict[str, float]]:
@@ -177,7 +187,7 @@ def _compare(plan: Plan, folder: Path) -> dict[str, Any]:
                         pgbench_database, callers, plan.seconds, folder, like=ours_database
                     ),
                 }
-                _take_turns(plan, found, writes, lambda: _raw_batch(raw_database.url, plan.seconds))
+                _take_turns(plan, found, writes, lambda: _raw_batch(raw_database, plan.seconds))
                 _read_in_turns(plan, found, requests, (ours, fixed), generator)
                 memory = max(_memory_mib(ours.process))
             return {
@@ -201,17 +211,16 @@ def _take_turns(
 ) -> None:
     """Measure in turns, so that whatever else the machine does meets all alike."""
     with Progress(console=console, transient=True) as progress:
-        task = progress.add_task("", total=plan.rounds * (len(plan.connections) * len(writes) + 1) + 2)
-        for name in ("tonne", "plain"):
+        task = progress.add_task(
+            "", total=plan.rounds * (len(plan.connections) * len(writes) + 1) + len(writes)
+        )
+        for name, measure in writes.items():
             progress.update(task, description=f"warming up {name}")
-            writes[name](LOADED)
+            measure(LOADED)
             progress.advance(task)
         for number in range(plan.rounds):
             for callers in plan.connections:
                 for name, measure in writes.items():
-                    if name == "pgbench" and callers > PGBENCH_CLIENTS_MAX:
-                        progress.advance(task)
-                        continue
                     progress.update(task, description=f"round {number + 1}: {name}, {callers} at once")
                     found.add(name, callers, measure(callers))
                     progress.advance(task)
@@ -259,8 +268,9 @@ def _bodies(ours: Service, requests: list[Request]) -> dict[str, str]:
     return bodies | {"POST /v1/orders/by-mass": "{}"}
 
 
-def _raw_batch(url: str, seconds: int) -> dict[str, float]:
-    command = [sys.executable, os.fspath(BENCH / "raw_batch.py"), url, str(seconds)]
+def _raw_batch(database: Database, seconds: int) -> dict[str, float]:
+    database.query("CHECKPOINT")
+    command = [sys.executable, os.fspath(BENCH / "raw_batch.py"), database.url, str(seconds)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds * 10 + 120)
     if done.returncode != 0:
         raise SystemExit(f"The raw batch failed:\n{done.stdout}{done.stderr}")
@@ -318,6 +328,17 @@ def _print(figures: dict[str, Any]) -> None:
         met = measured >= target if sign == ">=" else measured <= target
         ratios.add_row(name, f"{measured:.2f}", f"{sign} {target:g}", "met" if met else "missed")
     console.print(ratios)
+    others = [
+        figure["other_work_cores"]
+        for by_callers in figures["rounds"].values()
+        for rounds in by_callers.values()
+        for figure in rounds
+        if "other_work_cores" in figure
+    ]
+    if max(others) > OTHER_WORK_CORES_MAX:
+        console.print(
+            f"The machine was busy with up to {max(others):.1f} cores of other work: measure again when it is not."
+        )
     console.print(f"Memory of the largest process: {figures['memory_mib_a_process']:.0f} MiB")
     shown = ", ".join(f"{name} {value}" for name, value in figures["durability"].items())
     machine = figures["machine"]

@@ -1,23 +1,20 @@
 """The least that the framework can do: a handler that answers with a body that is made already.
 
-    python fixed_service.py PORT FILE
-
-FILE maps `METHOD /path?query` to bodies. Routing, reading of the request, headers and sending are Litestar's and uvicorn's, with
-the options that Tonne is served with; nothing else is done.
+FIXED_BODIES names a file that maps `METHOD /path?query` to bodies. Routing, reading of the request, headers and sending are
+Litestar's and uvicorn's, with the options that Tonne is served with; nothing else is done.
 """
 
 from __future__ import annotations
 
 import json
-import sys
+import os
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from litestar import Litestar, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
 
-BODIES: dict[str, str] = json.loads(Path(sys.argv[2]).read_text(encoding="utf-8"))
+BODIES: dict[str, str] = json.loads(Path(os.environ["FIXED_BODIES"]).read_text(encoding="utf-8"))
 
 
 Asked = Request[Any, Any, Any]
@@ -41,27 +38,12 @@ def handler(method: str, path: str, bodies: dict[bytes, bytes]) -> HTTPRouteHand
     return answer_to_post
 
 
-def main() -> None:
-    """Serve until asked to end."""
+def create_app() -> Litestar:
+    """The service, for each process that serves it."""
     by_path: dict[tuple[str, str], dict[bytes, bytes]] = {}
     for name, body in BODIES.items():
         method, _, target = name.partition(" ")
         path, _, query = target.partition("?")
         by_path.setdefault((method, path), {})[query.encode()] = body.encode()
     handlers = [handler(method, path, bodies) for (method, path), bodies in by_path.items()]
-    app = Litestar(handlers, logging_config=None, openapi_config=None)
-    config = uvicorn.Config(
-        app,
-        port=int(sys.argv[1]),
-        http="tonne.http.one_write:OneWriteProtocol",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        proxy_headers=False,
-        backlog=2048,
-    )
-    uvicorn.Server(config).run()
-
-
-if __name__ == "__main__":
-    main()
+    return Litestar(handlers, logging_config=None, openapi_config=None)

@@ -27,8 +27,6 @@ else:
     from servers import BENCH, Service
 
 RESULTS = BENCH / "results"
-WARM_UP_SECONDS = 3
-ONE_CONNECTION_SECONDS = 3
 PACKAGES = (
     "tonne", "litestar", "msgspec", "fastapi", "pydantic", "sqlalchemy", "asyncpg", "uvicorn", "uvloop", "httptools",
 )  # fmt: skip

@@ -67,10 +67,15 @@ def run_pgbench(
     command = [os.fspath(program), "--no-vacuum", "--protocol=prepared", f"--client={clients}", "--jobs=1"]
     command += [f"--time={seconds}", f"--file={script}", "--log", f"--log-prefix={log / 'log'}", database.url]
     database.query("CHECKPOINT")
+    stored_before = database.orders()
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 60)
     found = re.search(r"tps = ([0-9.]+)", done.stdout)
     if done.returncode != 0 or found is None:
         raise SystemExit(f"pgbench failed:\n{done.stdout}{done.stderr}")
+    processed = re.search(r"transactions actually processed: ([0-9]+)", done.stdout)
+    stored = database.orders() - stored_before
+    if processed is None or stored < int(processed[1]):
+        raise SystemExit(f"pgbench stored {stored} orders:\n{done.stdout}")
     took = sorted(
         int(line.split()[2]) / 1000 for file in log.iterdir() for line in file.read_text().splitlines()
     )

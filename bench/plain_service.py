@@ -46,8 +46,8 @@ from tonne.storage.accounts import load_directory
 from tonne.storage.catalogue import load_catalogue
 
 DATABASE_URL = os.environ["DATABASE_URL"]
-# With 64 callers, 16 and 24 had the highest medians of 8, 16, 24 and 32, by less than rounds differ.
-POOL_SIZE = 24
+# Of all processes together, with 64 callers, 16 and 24 had the highest medians of 8, 16, 24 and 32, by less than rounds differ.
+POOL_SIZE = int(os.environ["DATABASE_CONNECTIONS"])
 
 engine = create_async_engine(
     make_url(DATABASE_URL).set(drivername="postgresql+asyncpg"), pool_size=POOL_SIZE, max_overflow=0

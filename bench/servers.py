@@ -33,6 +33,7 @@ START_SECONDS = 30
 STOP_SECONDS = 20
 MUST_BE_ON = ("fsync", "synchronous_commit", "full_page_writes")
 NO_LIMIT = "100000000"
+PLAIN_CONNECTIONS = 24
 
 Result = TypeVar("Result")
 
@@ -156,27 +157,37 @@ def tonne(
 
 @contextmanager
 def plain_service(database: Database, *, workers: int, logs: Path) -> Iterator[Service]:
-    """The service of `plain_service.py`, under the same web server with the same options."""
+    """The service of `plain_service.py`, under the same web server as its manual has it started."""
     port = _free_port()
-    command = [sys.executable, "-m", "uvicorn", "plain_service:app", "--app-dir", os.fspath(BENCH)]
-    command += ["--host", HOST, "--port", str(port), "--workers", str(workers), "--backlog", "2048"]
-    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
-    command += ["--no-server-header"]
-    with _service(
-        "plain", command, {"DATABASE_URL": database.url}, database=database, port=port, logs=logs
-    ) as service:
+    command = [*_uvicorn("plain_service:app", port, workers), "--http", "httptools"]
+    settings = {
+        "DATABASE_URL": database.url,
+        "DATABASE_CONNECTIONS": str(max(8, PLAIN_CONNECTIONS // workers)),
+    }
+    with _service("plain", command, settings, database=database, port=port, logs=logs) as service:
         yield service
 
 
 @contextmanager
-def fixed_service(database: Database, *, bodies: Mapping[str, str], logs: Path) -> Iterator[Service]:
+def fixed_service(
+    database: Database, *, bodies: Mapping[str, str], workers: int, logs: Path
+) -> Iterator[Service]:
     """A service of the same framework and web server that answers with bodies that are made already, by path."""
     port = _free_port()
     folder = logs / "fixed.json"
     folder.write_text(json.dumps(dict(bodies)), encoding="utf-8")
-    command = [sys.executable, os.fspath(BENCH / "fixed_service.py"), str(port), os.fspath(folder)]
-    with _service("fixed", command, {}, database=database, port=port, logs=logs) as service:
+    command = [*_uvicorn("fixed_service:create_app", port, workers), "--factory"]
+    command += ["--http", "tonne.http.one_write:OneWriteProtocol"]
+    settings = {"FIXED_BODIES": os.fspath(folder)}
+    with _service("fixed", command, settings, database=database, port=port, logs=logs) as service:
         yield service
+
+
+def _uvicorn(application: str, port: int, workers: int) -> list[str]:
+    """What serves a service of `bench/` with the options of `tonne serve`."""
+    command = [sys.executable, "-m", "uvicorn", application, "--app-dir", os.fspath(BENCH)]
+    command += ["--host", HOST, "--port", str(port), "--workers", str(workers), "--backlog", "2048"]
+    return [*command, "--loop", "uvloop", "--no-access-log", "--log-level", "warning", "--no-server-header"]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from fractions import Fraction
+from functools import lru_cache
 
 # 60 characters hold a binary float printed in full by any language; more is a mistake or an attack.
 DECIMAL_LENGTH_MAX = 60
@@ -34,6 +35,7 @@ def parse_decimal(text: str) -> Decimal:
     return Decimal(text)
 
 
+@lru_cache(maxsize=4096)
 def plain(value: Decimal) -> str:
     """Print a decimal without exponent and without trailing zeros: "13.57", "250", "0"."""
     text = f"{value:f}"

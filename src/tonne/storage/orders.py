@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,12 @@ from tonne.domain.pricing import Line
 from tonne.storage.currencies import find_currency
 from tonne.storage.database import LARGE_STATEMENT_TIMEOUT_SECONDS, Connection, Record, from_jsonb
 from tonne.storage.terms import read_terms
+
+# An order is given its id and its time of creation together; a clock may be set in between.
+IDS_WITHIN = timedelta(days=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECONDS_MAX = 2**48 - 1
+_RANDOM_BITS = 80
 
 _COLUMNS = """order_id, type, status, currency, quantity_grams, requested_tonnes, requested_value_minor,
     offset_cost_minor, total_cost_minor, lines, estimate_id, idempotency_key, metadata, beneficiary, terms,
@@ -162,6 +168,9 @@ async def list_orders(
     require("status = {}", None if wanted.status is None else wanted.status.value)
     require("created_at >= {}", wanted.created_from)
     require("created_at < {}", wanted.created_to)
+    # Ids begin with the time at which they were made, and are what orders are found by.
+    require("order_id >= {}", wanted.created_from and _first_id_of(wanted.created_from, -IDS_WITHIN))
+    require("order_id < {}", wanted.created_to and _first_id_of(wanted.created_to, IDS_WITHIN))
     require(
         "metadata @> {}", None if wanted.metadata is None else msgspec.json.encode(wanted.metadata).decode()
     )
@@ -190,6 +199,12 @@ async def count_orders(connection: Connection, account_ids: Sequence[UUID], *, w
             timeout=LARGE_STATEMENT_TIMEOUT_SECONDS,
         )
     )
+
+
+def _first_id_of(at: datetime, after: timedelta) -> UUID:
+    """What no id of version 7 (RFC 9562) is below that was made so long after a time, or later."""
+    milliseconds = (at - _EPOCH + after) // timedelta(milliseconds=1)
+    return UUID(int=min(max(milliseconds, 0), _MILLISECONDS_MAX) << _RANDOM_BITS)
 
 
 def _order(row: Record, account: Account) -> Order:

@@ -287,11 +287,12 @@ def order_body(
     is_complete = order.status is OrderStatus.COMPLETE
     waits_for = waiting_for(order, progress)
     by = retire_by(order)
+    over = order.status in _OVER
     restrictions = order.terms.restrictions
     return OrderBody(
         id=str(order.order_id),
         idempotency_key=order.idempotency_key,
-        type=order.type.value,
+        type=order.type,
         status=order.status,
         currency=order.currency.code,
         offset_cost=money(order.offset_cost_minor),
@@ -304,10 +305,7 @@ def order_body(
         payment_method="invoice" if order.billing is Billing.INVOICE else None,
         created_at=format_time(order.created_at),
         bundles=[
-            line_body(
-                line, order.currency.format(line.offset_cost_minor), catalogue, over=order.status in _OVER
-            )
-            for line in order.lines
+            line_body(line, money(line.offset_cost_minor), catalogue, over=over) for line in order.lines
         ],
         projects=[
             _project_body(priced, money(priced.offset_cost_minor), catalogue)
@@ -319,7 +317,7 @@ def order_body(
         offset_link_id=None,
         email=None,
         account_id=str(order.account_id),
-        mode=order.mode.value,
+        mode=order.mode,
         beneficiary=beneficiary_body(order),
         max_unit_price=None if order.terms.max_unit_price is None else plain(order.terms.max_unit_price),
         min_vintage_year=restrictions.min_vintage_year,

@@ -38,7 +38,8 @@ SETTINGS = {
     "unix_socket_permissions": "0700",
     "cluster_name": "tonne",
     "shared_buffers": "128MB",
-    "max_connections": "100",
+    # A process of the service opens up to some twenty.
+    "max_connections": "200",
     "log_min_messages": "warning",
     "timezone": "UTC",
     "log_timezone": "UTC",
