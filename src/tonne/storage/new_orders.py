@@ -22,14 +22,6 @@ from tonne.storage.database import Connection
 from tonne.storage.terms import terms_row
 
 
-class _LineRow(msgspec.Struct, frozen=True):
-    bundle_id: UUID
-    quantity_grams: int
-    unit_price: Decimal
-    gross_unit_price: Decimal
-    offset_cost_minor: int
-
-
 class _OrderRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is an order's own, as it is inserted."""
 
@@ -38,7 +30,7 @@ class _OrderRow(msgspec.Struct, frozen=True, omit_defaults=True):
     quantity_grams: int
     offset_cost_minor: int
     total_cost_minor: int
-    lines: list[_LineRow]
+    lines: str
     created_at: datetime
     requested_tonnes: Decimal | None = None
     requested_value_minor: int | None = None
@@ -224,7 +216,7 @@ def _row(order: Order) -> _OrderRow:
         order.quantity_grams,
         order.offset_cost_minor,
         order.total_cost_minor,
-        [_line_row(line) for line in order.lines],
+        _lines(order.lines),
         order.created_at,
         order.requested_tonnes,
         order.requested_value_minor,
@@ -238,7 +230,10 @@ def _row(order: Order) -> _OrderRow:
     )
 
 
-def _line_row(line: Line) -> _LineRow:
-    return _LineRow(
-        line.bundle_id, line.quantity_grams, line.unit_price, line.gross_unit_price, line.offset_cost_minor
-    )
+def _lines(lines: Sequence[Line]) -> str:
+    # As PostgreSQL writes an array of rows, which it reads in half the time of as many objects.
+    rows = [
+        f'"({line.bundle_id},{line.quantity_grams},{line.unit_price},{line.gross_unit_price},{line.offset_cost_minor})"'
+        for line in lines
+    ]
+    return f"{{{','.join(rows)}}}"
