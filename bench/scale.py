@@ -7,23 +7,31 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+import httpx
 import psutil
 from rich.progress import Progress
 from rich.table import Table
 
+from tonne.storage.events import lock_head, number_events
+
 # A script finds its neighbour by its bare name, the type checker by its place in the project.
 if TYPE_CHECKING:
     from bench.measuring import RESULTS, Request, console, find_generator, measure_orders, measure_requests
-    from bench.servers import Database, Service, make_databases, postgres, tonne
+    from bench.servers import Database, Service, make_databases, on_connection, postgres, tonne
 else:
     from measuring import RESULTS, Request, console, find_generator, measure_orders, measure_requests
-    from servers import Database, Service, make_databases, postgres, tonne
+    from servers import Database, Service, make_databases, on_connection, postgres, tonne
 
 CALLERS = 64
 SECONDS = 4
@@ -65,15 +73,16 @@ class Place:
 
     order_id: str
     key: str
-    cursor: str | None = None
-    page: int = 1
+    cursor: str
 
 
+# What has to look at every order: asked once, and told as seconds.
+ALONE = {"cancelled: none": "/orders?limit=10&status=cancelled"}
 TABLES = ("orders", "event_chunks", "ledger_transfers")
 
 
 def main() -> None:
-    """Measure, load, measure again."""
+    """Load one of two databases, and measure both by turns."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--orders", type=int, default=10_000_000, help="how many to load [10000000]")
     parser.add_argument("--json", type=Path, default=RESULTS / "scale.json", help="where the figures go")
@@ -81,27 +90,29 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     generator = find_generator()
     with tempfile.TemporaryDirectory(dir=RESULTS) as folder, postgres(Path(folder) / "data") as server:
-        (database,) = make_databases(server.url, ["scale"])
+        databases = make_databases(server.url, ["empty", "full"])
         assert server.server_pid is not None
-        database_server = psutil.Process(server.server_pid)
-        with tonne(database, workers=1, logs=Path(folder)) as service:
-            _, like = service.place("like-this")
-            for number in range(1000):
-                service.place(f"first-{number}")
-            empty = _measure(service, database_server, generator, Place(like["id"], "like-this"))
-            bytes_an_order = _load(database, arguments.orders)
+        with ExitStack() as running:
+            services = [
+                running.enter_context(tonne(each, workers=os.cpu_count() or 1, logs=_folder(folder, number)))
+                for number, each in enumerate(databases)
+            ]
+            for service in services:
+                service.place("like-this")
+                for number in range(PAGE * 10):
+                    service.place(f"first-{number}")
+            bytes_an_order = _load(databases[1], arguments.orders)
             wanted = PAGE * PAGES if arguments.orders > PAGE * PAGES else arguments.orders // 2
-            full = _measure(service, database_server, generator, _middle(database, wanted))
-            memory = max(
-                each.memory_info().rss / 2**20
-                for each in (service.process, *service.process.children(recursive=True))
-            )
-    ratios = {name: full[name] / empty[name] for name in full if name in empty}
+            places = _middle(databases[0], PAGE * 5), _middle(databases[1], wanted)
+            empty, full = _measure(services, psutil.Process(server.server_pid), generator, places)
+            alone = {name: _seconds_of(services[1], path) for name, path in ALONE.items()}
+            memory = max(_memory_mib(service) for service in services)
     figures = {
         "orders": arguments.orders,
         "empty": empty,
         "full": full,
-        "ratios": ratios,
+        "ratios": {name: full[name] / empty[name] for name in full if name in empty},
+        "seconds_alone": alone,
         "bytes_an_order": bytes_an_order,
         "memory_mib_a_process": memory,
     }
@@ -109,31 +120,59 @@ def main() -> None:
     _print(figures)
 
 
-def _measure(
-    service: Service,
-    database_server: psutil.Process,
-    generator: str,
-    place: Place,
-) -> dict[str, float]:
-    requests = [
+def _folder(folder: str, number: int) -> Path:
+    made = Path(folder) / str(number)
+    made.mkdir()
+    return made
+
+
+def _requests(place: Place) -> list[Request]:
+    old = "created_to=2020-01-01T00:00:00Z"
+    return [
         Request("get", "GET", f"/orders/{place.order_id}"),
         Request("by idempotency key", "GET", f"/orders/by-idempotency-key/{place.key}"),
         Request("first page of 100", "GET", f"/orders?limit={PAGE}"),
+        Request(
+            f"page {PAGES:,} of 100 (or the middle)", "GET", f"/orders?limit={PAGE}&after={place.cursor}"
+        ),
         Request("placed, first 10", "GET", "/orders?limit=10&status=placed"),
-        Request("of a time, first 10", "GET", "/orders?limit=10&created_from=2020-01-01T00:00:00Z"),
+        Request("since 2020, first 10", "GET", "/orders?limit=10&created_from=2020-01-01T00:00:00Z"),
+        Request("before 2020: none", "GET", f"/orders?limit=10&{old}"),
+        Request("with metadata: none", "GET", "/orders?limit=10&metadata%5Binvoice%5D=none"),
     ]
-    if place.cursor is not None:
-        path = f"/orders?limit={PAGE}&after={place.cursor}"
-        requests.append(Request(f"page {place.page:,} of 100", "GET", path))
-    found: dict[str, list[float]] = {}
+
+
+def _measure(
+    services: Sequence[Service],
+    database_server: psutil.Process,
+    generator: str,
+    places: Sequence[Place],
+) -> list[dict[str, float]]:
+    found: list[dict[str, list[float]]] = [{} for _ in services]
     for _ in range(ROUNDS):
-        found.setdefault("insert", []).append(
-            measure_orders(service, database_server, CALLERS, SECONDS, generator).orders_per_second
-        )
-        for request in requests:
-            figures = measure_requests(request, service, CALLERS, SECONDS, generator)
-            found.setdefault(request.name, []).append(figures["per_second"])
-    return {name: statistics.median(rates) for name, rates in found.items()}
+        for service, rates in zip(services, found, strict=True):
+            rates.setdefault("insert", []).append(
+                measure_orders(service, database_server, CALLERS, SECONDS, generator).orders_per_second
+            )
+        for requests in zip(*(_requests(place) for place in places), strict=True):
+            for service, rates, request in zip(services, found, requests, strict=True):
+                figures = measure_requests(request, service, CALLERS, SECONDS, generator)
+                rates.setdefault(request.name, []).append(figures["per_second"])
+    return [{name: statistics.median(each) for name, each in rates.items()} for rates in found]
+
+
+def _seconds_of(service: Service, path: str) -> float:
+    """How long one request takes, asked alone."""
+    url = service.url.removesuffix("/orders/by-mass") + path
+    headers = {"Authorization": f"Bearer {service.database.api_key}"}
+    began = time.monotonic()
+    httpx.get(url, headers=headers, timeout=120, trust_env=False).raise_for_status()
+    return time.monotonic() - began
+
+
+def _memory_mib(service: Service) -> float:
+    family = (service.process, *service.process.children(recursive=True))
+    return float(max(each.memory_info().rss for each in family) / 2**20)
 
 
 def _load(database: Database, orders: int) -> float:
@@ -145,8 +184,22 @@ def _load(database: Database, orders: int) -> float:
             database.execute(LOAD, first, some)
             progress.advance(task, some)
     size = _size(database)
+    on_connection(database.url, _number)
     database.execute("VACUUM ANALYZE")
     return (size - before) / orders
+
+
+async def _number(connection: asyncpg.Connection) -> None:
+    """Number what was loaded: it would be done beside what is measured."""
+    account_ids = await connection.fetch("SELECT DISTINCT organisation_id, account_id FROM event_chunks")
+    for organisation_id, account_id in account_ids:
+        while True:
+            async with connection.transaction():
+                last = await lock_head(connection, organisation_id, account_id)
+                assert last is not None
+                new = await number_events(connection, organisation_id, account_id, last=last, chunks_max=1000)
+            if new == last:
+                break
 
 
 def _size(database: Database) -> int:
@@ -157,7 +210,7 @@ def _middle(database: Database, back: int) -> Place:
     row = database.query(
         f"SELECT array[order_id::text, idempotency_key] FROM orders ORDER BY order_id DESC OFFSET {back} LIMIT 1"
     )
-    return Place(row[0], row[1], row[0], back // PAGE + 1)
+    return Place(row[0], row[1], row[0])
 
 
 def _print(figures: dict[str, Any]) -> None:
@@ -171,6 +224,9 @@ def _print(figures: dict[str, Any]) -> None:
             "" if before is None else f"{rate / before:.2f}",
         )
     console.print(table)
+    console.print(
+        ", ".join(f"{name}, alone: {seconds:.2f} s" for name, seconds in figures["seconds_alone"].items())
+    )
     console.print(
         f"{figures['bytes_an_order']:.0f} bytes an order of two lines, indexes, events and money included; "
         f"the largest process has {figures['memory_mib_a_process']:.0f} MiB."
