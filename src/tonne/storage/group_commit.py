@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -57,12 +57,16 @@ class GroupCommit(Generic[Command, Outcome]):
     attempts_max: int = 4
     queue_max: int = 8192
     _queue: deque[_Waiting[Command, Outcome]] = field(default_factory=deque)
-    _arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _closing: bool = False
     _idle: list[PoolConnection] = field(default_factory=list)
-    _next: asyncio.Lock = field(default_factory=asyncio.Lock)
-    # Set while no batch is under way that a next one would wait for.
-    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+    # All that are under way or about to begin; of these the one that is about to, and the one that began last.
+    _batches: set[asyncio.Task[None]] = field(default_factory=set)
+    _next: asyncio.Task[None] | None = None
+    _last: asyncio.Task[None] | None = None
+    _free: asyncio.Semaphore = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._free = asyncio.Semaphore(self.batches_in_flight)
 
     async def submit(self, command: Command) -> Outcome:
         """Hand in a command; returns when what was decided about it is durable.
@@ -76,48 +80,39 @@ class GroupCommit(Generic[Command, Outcome]):
         if self._closing or len(self._queue) >= self.queue_max:
             raise ServiceUnavailable
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(command, outcome)
-        self._queue.append(waiting)
-        self._arrived.set()
+        self._queue.append(_Waiting(command, outcome))
+        if self._next is None:
+            self._begin_next()
         return await outcome
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Drain the queue as long as the block lasts; what is queued by its end is still carried out."""
-        self._ended.set()
-        drains = [asyncio.create_task(self._drain()) for _ in range(self.batches_in_flight)]
+        """Take commands as long as the block lasts; what is queued by its end is still carried out."""
         try:
             yield
         finally:
             self._closing = True
-            self._arrived.set()
-            await asyncio.gather(*drains, return_exceptions=True)
+            while self._batches:
+                await asyncio.wait(self._batches)
             self._fail(self._queue, ServiceUnavailable())
             while self._idle:
                 await self.pool.release(self._idle.pop())
 
-    async def _drain(self) -> None:
-        while not (self._closing and not self._queue):
-            if not self._queue:
-                self._arrived.clear()
-                await self._arrived.wait()
-                continue
-            async with self._next:
-                await self._until_the_last_ended()
-                size = min(len(self._queue), self.batch_max)
-                batch = [self._queue.popleft() for _ in range(size)]
-                ended = self._ended = asyncio.Event()
-            try:
-                if batch:
-                    await self._commit(batch)
-            finally:
-                ended.set()
+    def _begin_next(self) -> None:
+        self._next = asyncio.create_task(self._run_batch(self._last))
+        self._batches.add(self._next)
+        self._next.add_done_callback(self._batches.discard)
 
-    async def _until_the_last_ended(self) -> None:
-        if not self._ended.is_set():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.patience_seconds):
-                    await self._ended.wait()
+    async def _run_batch(self, last: asyncio.Task[None] | None) -> None:
+        if last is not None and not last.done():
+            await asyncio.wait([last], timeout=self.patience_seconds)
+        async with self._free:
+            size = min(len(self._queue), self.batch_max)
+            batch = [self._queue.popleft() for _ in range(size)]
+            self._last, self._next = self._next, None
+            if self._queue:
+                self._begin_next()
+            await self._commit(batch)
 
     async def _commit(self, batch: list[_Waiting[Command, Outcome]]) -> None:
         try:
