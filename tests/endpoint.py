@@ -36,6 +36,10 @@ class Endpoint:
     got: list[Delivered] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str], bytes]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    may_answer: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.may_answer.set()
 
     def will_answer(self, status: int, body: bytes = b"", **headers: str) -> None:
         """What to answer to the next request that has no answer yet."""
@@ -71,6 +75,7 @@ def listening() -> Iterator[Endpoint]:
                 status, headers, answer = endpoint.answers.pop(0) if endpoint.answers else (200, {}, b"")
                 names = {name.lower(): value for name, value in self.headers.items()}
                 endpoint.got.append(Delivered(names, body, self.path))
+            endpoint.may_answer.wait(WAIT_SECONDS)
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(answer))}.items():
                 self.send_header(name, value)

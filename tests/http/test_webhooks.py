@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 from tests.delivering.other_header import check_other_header
 from tests.endpoint import Endpoint, listening
+from tests.hooks import PATH, Json, attempts, created, hurry, ordered
 from tests.paying import Payer, on_pool, open_payer
 from tests.support import NOBODY, Service, on_connection
 
@@ -22,12 +22,10 @@ from tonne.domain.accounts import Billing, Mode, Scope
 from tonne.domain.audit import SERVICE
 from tonne.domain.webhooks import RETRY_DELAYS, next_attempt_in
 
-PATH = "/webhooks"
 KNOWN = {
     "id", "url", "enabled", "account_type", "account_ids", "created_at", "secret", "former_secret_ends_at",
     "disabled_at", "disabled_reason",
 }  # fmt: skip
-Json = dict[str, Any]
 Refusal = Callable[[httpx.Response], tuple[int, str]]
 
 
@@ -47,36 +45,6 @@ def payer(service: Service) -> Payer:
 def client(payer: Payer) -> Iterator[httpx.Client]:
     with payer.client() as client:
         yield client
-
-
-def created(client: httpx.Client, url: str, **more: Any) -> Json:
-    answer = client.post(PATH, json={"url": url, **more})
-    assert answer.status_code == 200, answer.text
-    body: Json = answer.json()
-    return body
-
-
-def ordered(client: httpx.Client, **headers: str) -> str:
-    answer = client.post("/orders/by-mass", json={"mass": {"amount": "1.5", "unit": "kg"}}, headers=headers)
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["id"])
-
-
-def attempts(client: httpx.Client, webhook: Json) -> list[Json]:
-    page: Json = client.get(f"{PATH}/{webhook['id']}/attempts").json()
-    return list(page["data"])
-
-
-def hurry(service: Service, webhook: Json, *, attempts: int | None = None) -> None:
-    """Let what is to be tried again be due now, as if the time had passed and so many attempts been made."""
-    on_connection(
-        service.database_url,
-        lambda connection: connection.execute(
-            "UPDATE webhook_cursors SET due_at = now(), attempts = coalesce($2, attempts) WHERE webhook_id = $1",
-            UUID(webhook["id"]),
-            attempts,
-        ),
-    )
 
 
 # --- Creating, listing, changing, deleting ---
@@ -403,15 +371,6 @@ def test_a_replay_passes_over_nothing_that_is_yet_to_come(service, client, endpo
     endpoint.until(lambda: len(endpoint.got) > 1)
     endpoint.until(lambda: {int(each["sequence"]) for each in endpoint.events} == set(range(1, 7)))
     assert endpoint.got[1].body == endpoint.got[0].body
-
-
-def test_another_url_is_tried_at_once(client, endpoint):
-    webhook = created(client, "http://127.0.0.1:9/hook")
-    order_id = ordered(client)
-    endpoint.until(lambda: attempts(client, webhook))
-    client.put(f"{PATH}/{webhook['id']}", json={"url": endpoint.url, "enabled": True})
-    endpoint.until(lambda: len(endpoint.events) == 2)
-    assert {each["data"]["order"]["id"] for each in endpoint.events} == {order_id}
 
 
 @pytest.mark.parametrize(

@@ -289,17 +289,19 @@ class EventDelivery:
             delays=self.retry_delays,
         )
         is_last = answered.is_gone or wait is None
-        next_at = at if wait is None else at + wait
-        attempt = _attempt(claim, batch, answered, sent_at=sent_at, next_at=None if is_last else next_at)
+        next_at = at if is_last or wait is None else at + wait
         webhook = claim.webhook
         if is_last:
             # Before its cursor: whoever changes or deletes it has them in this order, too.
             await find_webhook(connection, webhook.organisation_id, webhook.webhook_id, lock=True)
-        await record_attempt(connection, webhook, attempt)
         # Of a webhook that is given up, the batch stays: it goes out first should it be enabled again.
-        is_still_ours = await put_off(connection, claim, batch, until=at if is_last else next_at)
-        # Who was given another URL, or something else to get, meanwhile, has all attempts ahead.
-        if is_last and is_still_ours:
+        is_still_ours = await put_off(connection, claim, batch, until=next_at)
+        if not is_still_ours:
+            # Who was given another URL, or something else to get, meanwhile, has all attempts ahead, the first at once.
+            is_last, next_at = False, at
+        attempt = _attempt(claim, batch, answered, sent_at=sent_at, next_at=None if is_last else next_at)
+        await record_attempt(connection, webhook, attempt)
+        if is_last:
             await self._give_up(connection, claim, answered, at=at)
 
     async def _give_up(

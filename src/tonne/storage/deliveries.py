@@ -65,10 +65,15 @@ _CLAIM = """
       FROM taken
      WHERE c.organisation_id = $1 AND c.webhook_id = taken.webhook_id AND c.account_id = taken.account_id
  RETURNING c.webhook_id, c.account_id, c.sequence_next, c.batch_id, c.batch_first, c.batch_last, c.batch_body,
-           c.attempts
+           c.attempts, c.due_at
 """
 
 _OWN = "organisation_id = $1 AND webhook_id = $2 AND account_id = $3 AND claim_id = $4"
+
+# Whoever resumes or replays sets an earlier `due_at` than the one that was claimed. The claim stays until its request is
+# over, so that no two are on their way at once; but it sends nothing more, and what its request came to decides nothing.
+_UNCHANGED = f"{_OWN} AND due_at = $5"
+_EARLIER = "interval '1 microsecond'"
 
 # The head is locked first, so that no new number is missed between looking and resting.
 _ACKNOWLEDGE = f"""
@@ -103,6 +108,7 @@ class Claim:
     claim_id: UUID
     sequence_next: int
     attempts: int
+    due_at: datetime
     batch: Batch | None
 
 
@@ -199,6 +205,7 @@ async def claim_due(
             claim_id,
             row["sequence_next"],
             row["attempts"],
+            row["due_at"],
             None
             if row["batch_id"] is None
             else Batch(row["batch_id"], row["batch_first"], row["batch_last"], row["batch_body"]),
@@ -211,16 +218,16 @@ async def claim_due(
 async def keep_batch(connection: Connection, claim: Claim, batch: Batch, *, lease: timedelta) -> bool:
     """Keep what is about to be sent, and the claim for a lease from now on.
 
-    False where the claim is gone or something else is to be sent by now.
+    False where the claim is gone, or it was resumed or replayed meanwhile.
     """
     kept = await connection.fetchval(
         f"""
         UPDATE webhook_cursors
-           SET batch_id = $5, batch_first = $6, batch_last = $7, batch_body = $8, attempts = 0, claimed_until = $10
-         WHERE {_OWN} AND batch_id IS NULL AND sequence_next = $9
+           SET batch_id = $6, batch_first = $7, batch_last = $8, batch_body = $9, attempts = 0, claimed_until = $11
+         WHERE {_UNCHANGED} AND batch_id IS NULL AND sequence_next = $10
      RETURNING true
         """,  # noqa: S608
-        *_own(claim),
+        *_unchanged(claim),
         batch.batch_id,
         batch.sequence_first,
         batch.sequence_last,
@@ -232,10 +239,13 @@ async def keep_batch(connection: Connection, claim: Claim, batch: Batch, *, leas
 
 
 async def renew(connection: Connection, claim: Claim, batch: Batch, *, lease: timedelta) -> bool:
-    """Keep a claim for a lease from now on, to send a batch again; False where it is gone, or the batch is."""
+    """Keep a claim for a lease from now on, to send a batch again.
+
+    False where the claim is gone, or it was resumed or replayed meanwhile: the webhook may have another URL by now.
+    """
     kept = await connection.fetchval(
-        f"UPDATE webhook_cursors SET claimed_until = $6 WHERE {_OWN} AND batch_id = $5 RETURNING true",  # noqa: S608
-        *_own(claim),
+        f"UPDATE webhook_cursors SET claimed_until = $7 WHERE {_UNCHANGED} AND batch_id = $6 RETURNING true",  # noqa: S608
+        *_unchanged(claim),
         batch.batch_id,
         await database_time(connection) + lease,
     )
@@ -256,30 +266,34 @@ async def move_on(
 async def put_off(connection: Connection, claim: Claim, batch: Batch, *, until: datetime) -> bool:
     """Give a claim back after a failed attempt, to be tried again later.
 
-    False where something else is to be sent now, or all attempts are ahead again.
+    False where it was resumed or replayed meanwhile: it is due at once then, with all attempts ahead.
     """
     put = await connection.fetchval(
         f"""
-        UPDATE webhook_cursors SET attempts = attempts + 1, due_at = $6, claim_id = NULL, claimed_until = NULL
-         WHERE {_OWN} AND batch_id = $5
-     RETURNING attempts
+        UPDATE webhook_cursors SET attempts = attempts + 1, due_at = $7, claim_id = NULL, claimed_until = NULL
+         WHERE {_UNCHANGED} AND batch_id = $6
+     RETURNING true
         """,  # noqa: S608
-        *_own(claim),
+        *_unchanged(claim),
         batch.batch_id,
         until,
     )
     if put is None:
         await release(connection, claim)
-    return bool(put == claim.attempts + 1)
+    return put is not None
 
 
 async def put_aside(connection: Connection, claim: Claim, *, until: datetime) -> None:
-    """Give a claim back without an attempt, to be taken up again later."""
-    await connection.execute(
-        f"UPDATE webhook_cursors SET claim_id = NULL, claimed_until = NULL, due_at = $5 WHERE {_OWN}",  # noqa: S608
-        *_own(claim),
+    """Give a claim back without an attempt, to be taken up again later; at once where it was resumed or replayed."""
+    put = await connection.fetchval(
+        f"""
+        UPDATE webhook_cursors SET claim_id = NULL, claimed_until = NULL, due_at = $6 WHERE {_UNCHANGED} RETURNING true
+        """,  # noqa: S608
+        *_unchanged(claim),
         until,
     )
+    if put is None:
+        await release(connection, claim)
 
 
 async def release(connection: Connection, claim: Claim) -> None:
@@ -291,12 +305,15 @@ async def release(connection: Connection, claim: Claim) -> None:
 
 
 async def resume(connection: Connection, webhook: Webhook, *, at: datetime) -> None:
-    """Try at once what was not delivered, with all attempts ahead."""
+    """Try at once what was not delivered, with all attempts ahead.
+
+    A request that is on its way is waited for; what becomes of it puts nothing off.
+    """
     await connection.execute(
-        """
-        UPDATE webhook_cursors SET attempts = 0, due_at = $3
+        f"""
+        UPDATE webhook_cursors SET attempts = 0, due_at = least($3, due_at - {_EARLIER})
          WHERE organisation_id = $1 AND webhook_id = $2 AND due_at IS NOT NULL
-        """,
+        """,  # noqa: S608
         webhook.organisation_id,
         webhook.webhook_id,
         at,
@@ -308,17 +325,17 @@ async def replay(
 ) -> None:
     """Deliver an account's events to a webhook again, from a sequence number on; lock the head first.
 
-    What it has yet to get is not passed over. What is on its way meanwhile is not waited for.
+    What it has yet to get is not passed over.
     """
     await connection.execute(
-        """
+        f"""
         INSERT INTO webhook_cursors (organisation_id, webhook_id, account_id, sequence_next, due_at)
         VALUES ($1, $2, $3, $4, $5)
             ON CONFLICT (organisation_id, webhook_id, account_id) DO UPDATE
            SET sequence_next = $4, batch_id = NULL, batch_first = NULL, batch_last = NULL, batch_body = NULL,
-               attempts = 0, due_at = $5
+               attempts = 0, due_at = least($5, webhook_cursors.due_at - {_EARLIER})
          WHERE webhook_cursors.sequence_next > $4
-        """,
+        """,  # noqa: S608
         webhook.organisation_id,
         webhook.webhook_id,
         account_id,
@@ -389,3 +406,7 @@ async def forget_attempts(connection: Connection, *, before: datetime, rows_max:
 
 def _own(claim: Claim) -> tuple[UUID, UUID, UUID, UUID]:
     return (claim.webhook.organisation_id, claim.webhook.webhook_id, claim.account_id, claim.claim_id)
+
+
+def _unchanged(claim: Claim) -> tuple[UUID, UUID, UUID, UUID, datetime]:
+    return (*_own(claim), claim.due_at)

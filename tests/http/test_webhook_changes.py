@@ -1,0 +1,79 @@
+"""What a webhook gets after it was changed, and while a request to it is on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from tests.endpoint import Endpoint, listening
+from tests.hooks import PATH, attempts, created, hurry, ordered
+from tests.paying import open_payer
+from tests.support import Service
+
+from tonne.domain.accounts import Billing
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Endpoint]:
+    with listening() as found:
+        yield found
+
+
+@pytest.fixture
+def other() -> Iterator[Endpoint]:
+    with listening() as found:
+        yield found
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[httpx.Client]:
+    """A client of an organisation of its own."""
+    with open_payer(service, billing=Billing.INVOICE, apart=True).client() as client:
+        yield client
+
+
+def test_another_url_is_tried_at_once(client, endpoint):
+    webhook = created(client, "http://127.0.0.1:9/hook")
+    order_id = ordered(client)
+    endpoint.until(lambda: attempts(client, webhook))
+    client.put(f"{PATH}/{webhook['id']}", json={"url": endpoint.url, "enabled": True})
+    endpoint.until(lambda: len(endpoint.events) == 2)
+    assert {each["data"]["order"]["id"] for each in endpoint.events} == {order_id}
+
+
+@pytest.mark.parametrize("status", [500, 410])
+def test_what_becomes_of_a_request_to_the_former_url_puts_the_other_off_no_further(
+    service, client, endpoint, other, status
+):
+    webhook = created(client, endpoint.url)
+    endpoint.will_answer(500)
+    order_id = ordered(client)
+    endpoint.until(lambda: attempts(client, webhook))
+    endpoint.will_answer(status)
+    endpoint.may_answer.clear()
+    hurry(service, webhook, attempts=8)
+    endpoint.until(lambda: len(endpoint.got) == 2)
+    client.put(f"{PATH}/{webhook['id']}", json={"url": other.url, "enabled": True}).raise_for_status()
+    # One request at a time: the other URL has to wait for the former one's answer.
+    assert other.got == []
+    endpoint.may_answer.set()
+    other.until(lambda: len(other.events) == 2)
+    assert {event["data"]["order"]["id"] for event in other.events} == {order_id}
+    assert client.get(f"{PATH}/{webhook['id']}").json()["enabled"]
+    tried = endpoint.until(lambda: len(attempts(client, webhook)) >= 3 and attempts(client, webhook))
+    assert [(each["attempt"], each["status"]) for each in tried] == [(1, 200), (9, status), (1, 500)]
+    assert tried[1]["next_attempt_at"] <= tried[0]["sent_at"]
+
+
+def test_one_that_is_enabled_again_while_it_answers_410_is_not_disabled_by_that(client, endpoint):
+    webhook = created(client, endpoint.url)
+    endpoint.will_answer(410)
+    endpoint.may_answer.clear()
+    ordered(client)
+    endpoint.until(lambda: endpoint.got)
+    for enabled in (False, True):
+        client.put(f"{PATH}/{webhook['id']}", json={"url": endpoint.url, "enabled": enabled})
+    endpoint.may_answer.set()
+    endpoint.until(lambda: len(endpoint.events) == 4 or len(endpoint.got) > 2)
+    assert client.get(f"{PATH}/{webhook['id']}").json()["enabled"]
