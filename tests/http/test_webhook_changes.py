@@ -77,3 +77,20 @@ def test_one_that_is_enabled_again_while_it_answers_410_is_not_disabled_by_that(
     endpoint.may_answer.set()
     endpoint.until(lambda: len(endpoint.events) == 4 or len(endpoint.got) > 2)
     assert client.get(f"{PATH}/{webhook['id']}").json()["enabled"]
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_of_an_account_that_is_added_what_happens_from_then_on_is_delivered(client, endpoint, by_name):
+    accounts = [client.get("/accounts/me").json()["id"]]
+    opened = client.post("/accounts", json={"name": "Other", "currency": "USD", "beneficiary": "Other"})
+    accounts += [each["id"] for each in opened.json().values() if each["type"] == "live"]
+    webhook = created(client, endpoint.url, account_ids=accounts[:1])
+    first = ordered(client)
+    ordered(client, **{"Lune-Account": accounts[1]})
+    added = {"account_ids": accounts} if by_name else {}
+    client.put(
+        f"{PATH}/{webhook['id']}", json={"url": endpoint.url, "enabled": True, **added}
+    ).raise_for_status()
+    later = ordered(client, **{"Lune-Account": accounts[1]})
+    endpoint.until(lambda: len(endpoint.events) == 4)
+    assert {event["data"]["order"]["id"] for event in endpoint.events} == {first, later}

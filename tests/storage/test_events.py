@@ -16,11 +16,12 @@ from tests.support import on_connection
 from tonne.application.housekeeping import forget_old_events
 from tonne.application.identifiers import new_id, utc_now
 from tonne.application.load_demo import load_demo
-from tonne.application.number_events import number_all, number_own
-from tonne.domain.accounts import Account
+from tonne.application.number_events import number_all, number_own, number_what_was
+from tonne.domain.accounts import Account, Mode
+from tonne.domain.errors import ServiceUnavailable
 from tonne.domain.events import EventType, Happened
 from tonne.storage.database import Connection, Pool, open_pool
-from tonne.storage.events import read_events, record_events
+from tonne.storage.events import has_unnumbered, lock_head, number_events, read_events, record_events
 
 NUMBERED = "events are numbered from 1 without gaps"
 WAITING = "each webhook waits for what comes after what it got, and is due where there is more"
@@ -133,6 +134,77 @@ def test_what_follows_a_commit_in_time_follows_it_in_sequence_whatever_its_id(ac
             await record_events(connection, [happened], chunk_ids=[early], at=utc_now())
         await number_all(pool)
         assert [order_id for _, order_id, _ in await numbered(pool, account)] == [first, first, second]
+
+    run(account, work)
+
+
+async def number_now(pool: Pool, account: Account) -> None:
+    await number_what_was(pool, account.organisation_id, account.mode, None)
+
+
+def test_what_was_committed_is_numbered_though_somebody_else_is_at_it_and_more_comes_all_the_time(account):
+    async def work(pool: Pool, account: Account) -> None:
+        ids = account.organisation_id, account.account_id
+        async with pool.acquire() as other:
+            await happen(other, account, new_id())
+            transaction = other.transaction()
+            await transaction.start()
+            last = await lock_head(other, *ids)
+            assert last == 0
+            assert await number_events(other, *ids, last=last, chunks_max=1000) == (2, 1)
+            numbering = asyncio.create_task(number_now(pool, account))
+            await asyncio.sleep(0.2)
+            # What that one has numbered it may yet have to do again.
+            assert not numbering.done()
+            await transaction.rollback()
+            await numbering
+        assert len(await numbered(pool, account)) == 2
+        ended = asyncio.Event()
+
+        async def write() -> None:
+            while not ended.is_set():
+                async with pool.acquire() as connection:
+                    await happen(connection, account, new_id())
+
+        writing = [asyncio.create_task(write()) for _ in range(3)]
+        for _ in range(10):
+            await asyncio.wait_for(number_now(pool, account), 10)
+        ended.set()
+        await asyncio.gather(*writing)
+
+    run(account, work)
+    assert NUMBERED not in broken_rules(account[0])
+
+
+@pytest.mark.parametrize(("chunks", "is_refused"), [(0, False), (3, False), (5, False), (6, True), (7, True)])
+def test_of_what_is_numbered_at_once_there_is_a_limit(account, monkeypatch, chunks, is_refused):
+    monkeypatch.setattr("tonne.application.number_events.CHUNKS_MAX", 2)
+    monkeypatch.setattr("tonne.application.number_events.ROUNDS_MAX", 3)
+
+    async def work(pool: Pool, account: Account) -> None:
+        async with pool.acquire() as connection:
+            for _ in range(chunks):
+                await happen(connection, account, new_id())
+            if is_refused:
+                with pytest.raises(ServiceUnavailable):
+                    await number_now(pool, account)
+            await number_now(pool, account)
+            assert not await has_unnumbered(connection, account.organisation_id, account.account_id)
+
+    run(account, work)
+
+
+def test_accounts_of_others_of_the_other_mode_and_those_not_named_are_left(account):
+    async def work(pool: Pool, account: Account) -> None:
+        other_mode = Mode.TEST if account.mode is Mode.LIVE else Mode.LIVE
+        async with pool.acquire() as connection:
+            await happen(connection, account, new_id())
+            await number_what_was(pool, account.organisation_id, other_mode, None)
+            await number_what_was(pool, account.organisation_id, account.mode, [new_id()])
+            await number_what_was(pool, new_id(), account.mode, None)
+            assert await has_unnumbered(connection, account.organisation_id, account.account_id)
+            await number_what_was(pool, account.organisation_id, account.mode, [account.account_id])
+            assert not await has_unnumbered(connection, account.organisation_id, account.account_id)
 
     run(account, work)
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from tonne.application.callers import refuse_disabled_key
 from tonne.application.deliver_events import send_signed
 from tonne.application.identifiers import new_id, new_secret
+from tonne.application.number_events import number_what_was
 from tonne.domain.accounts import Account, Directory
 from tonne.domain.audit import Actor, Change
 from tonne.domain.errors import NotFound, ServiceUnavailable, ValidationFailed
@@ -72,9 +73,12 @@ class WebhookDesk:
 
         Raises:
             ValidationFailed: the URL or an account can't be one of a webhook, or there are a hundred already.
+            ServiceUnavailable: there are too many events of before, which it is not to be told; try again.
             Unauthorised: the key was disabled since.
         """
         self._check(account, wishes, directory)
+        # What has no number yet when it is stored would be told to it.
+        await number_what_was(self.pool, account.organisation_id, account.mode, wishes.account_ids)
         secret = format_secret(new_secret())
         webhook = Webhook(
             organisation_id=account.organisation_id,
@@ -113,9 +117,10 @@ class WebhookDesk:
 
         Raises:
             NotFound: the organisation has no such webhook of this mode.
-            ValidationFailed, Unauthorised: as `create`.
+            ValidationFailed, ServiceUnavailable, Unauthorised: as `create`.
         """
         self._check(account, wishes, directory)
+        await self._number_for_more(account, webhook_id, wishes)
         async with self.pool.acquire(timeout=5) as connection, connection.transaction():
             await refuse_disabled_key(connection, actor)
             old = await _lock(connection, account, webhook_id)
@@ -252,6 +257,17 @@ class WebhookDesk:
                 organisation_id=webhook.organisation_id,
             )
         return last - max(first, sequence) + 1
+
+    async def _number_for_more(self, account: Account, webhook_id: UUID, wishes: WebhookWishes) -> None:
+        """Of accounts that a webhook did not cover before it is told what happens from now on, too."""
+        covered = (await self.find(account, webhook_id)).account_ids
+        if covered is None:
+            return
+        more = None if wishes.account_ids is None else set(wishes.account_ids) - set(covered)
+        if more is None or more:
+            await number_what_was(
+                self.pool, account.organisation_id, account.mode, None if more is None else sorted(more)
+            )
 
     def _check(self, account: Account, wishes: WebhookWishes, directory: Directory) -> None:
         try:

@@ -11,9 +11,16 @@ import asyncpg
 import structlog
 
 from tonne.domain.accounts import Account, Mode
+from tonne.domain.errors import ServiceUnavailable
 from tonne.storage.database import Connection, Pool
 from tonne.storage.deliveries import database_time, follow
-from tonne.storage.events import accounts_to_number, has_unnumbered, lock_head, number_events
+from tonne.storage.events import (
+    accounts_to_number,
+    accounts_to_number_for,
+    has_unnumbered,
+    lock_head,
+    number_events,
+)
 
 CHUNKS_MAX = 1000
 ROUNDS_MAX = 10
@@ -54,6 +61,27 @@ async def number_own(pool: Pool, account: Account) -> None:
                 )
 
 
+async def number_what_was(
+    pool: Pool, organisation_id: UUID, mode: Mode, account_ids: Sequence[UUID] | None
+) -> None:
+    """Number all that is committed by now, of the accounts named or with None of all of a mode: whoever begins to follow
+    them after this gets none of it.
+
+    Raises:
+        ServiceUnavailable: there is so much that it takes longer; what was numbered stays so.
+    """
+    async with pool.acquire(timeout=5) as connection:
+        for account_id in await accounts_to_number_for(connection, organisation_id, mode, account_ids):
+            # Not until none is left: more may come all the time.
+            for _ in range(ROUNDS_MAX):
+                async with connection.transaction():
+                    numbered = await _number(connection, organisation_id, account_id, mode, wait=True)
+                if numbered < CHUNKS_MAX:
+                    break
+            else:
+                raise ServiceUnavailable("Events of before are still being numbered: try again in a moment.")
+
+
 async def _number_some(pool: Pool, organisation_id: UUID, accounts: Sequence[tuple[UUID, Mode]]) -> None:
     async with pool.acquire(timeout=30) as connection, connection.transaction():
         for account_id, mode in accounts:
@@ -66,11 +94,15 @@ async def _number_some(pool: Pool, organisation_id: UUID, accounts: Sequence[tup
 
 async def _number(
     connection: Connection, organisation_id: UUID, account_id: UUID, mode: Mode, *, wait: bool
-) -> None:
+) -> int:
+    """How many chunks were numbered."""
     last = await lock_head(connection, organisation_id, account_id, wait=wait)
     if last is None:
-        return
-    new = await number_events(connection, organisation_id, account_id, last=last, chunks_max=CHUNKS_MAX)
+        return 0
+    new, chunks = await number_events(
+        connection, organisation_id, account_id, last=last, chunks_max=CHUNKS_MAX
+    )
     if new > last:
         at = await database_time(connection)
         await follow(connection, organisation_id, account_id, mode, first=last + 1, at=at)
+    return chunks

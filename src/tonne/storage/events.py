@@ -125,6 +125,25 @@ async def accounts_to_number(
     return [(row["organisation_id"], row["account_id"], Mode(row["mode"])) for row in rows]
 
 
+async def accounts_to_number_for(
+    connection: Connection, organisation_id: UUID, mode: Mode, account_ids: Sequence[UUID] | None
+) -> list[UUID]:
+    """Accounts of an organisation and mode that have events without a number: of those named, or with None of all."""
+    rows = await connection.fetch(
+        """
+        SELECT account_id
+          FROM (SELECT DISTINCT account_id FROM event_chunks WHERE organisation_id = $1 AND sequence_first IS NULL) c
+          JOIN accounts a USING (account_id)
+         WHERE a.organisation_id = $1 AND a.mode = $2 AND ($3::uuid[] IS NULL OR account_id = ANY($3))
+         ORDER BY account_id
+        """,
+        organisation_id,
+        mode.value,
+        account_ids,
+    )
+    return [row["account_id"] for row in rows]
+
+
 async def lock_head(
     connection: Connection, organisation_id: UUID, account_id: UUID, *, wait: bool = True
 ) -> int | None:
@@ -180,11 +199,14 @@ async def last_number(connection: Connection, organisation_id: UUID, account_id:
 
 async def number_events(
     connection: Connection, organisation_id: UUID, account_id: UUID, *, last: int, chunks_max: int
-) -> int:
-    """Number events that have none, up to so many chunks; returns the last number. Lock the head first."""
+) -> tuple[int, int]:
+    """Number events that have none, up to so many chunks. Lock the head first.
+
+    Returns the last number, and how many chunks were numbered: if fewer, all that was committed is.
+    """
     rows = await connection.fetch(_UNNUMBERED, organisation_id, account_id, chunks_max)
     if not rows:
-        return last
+        return last, 0
     # Where each chunk begins after, and where the last one ends.
     ends = list(accumulate((row["size"] for row in rows), initial=last))
     await connection.executemany(
@@ -201,7 +223,7 @@ async def number_events(
         account_id,
         new,
     )
-    return int(new)
+    return int(new), len(rows)
 
 
 async def has_unnumbered(connection: Connection, organisation_id: UUID, account_id: UUID) -> bool:
