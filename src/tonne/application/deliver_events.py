@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from uuid import UUID
 
 import structlog
 
+from tonne.application.delivery_traffic import QUICK_MS, TOGETHER_MAX, Traffic
 from tonne.application.identifiers import new_id
 from tonne.application.number_events import number_all
 from tonne.domain.events import Event, EventType, Happened
@@ -51,13 +51,6 @@ from tonne.webhooks.signing import sign
 
 IDLE_SECONDS = 1.0
 EVERYBODY_SECONDS = 10.0
-# Requests at once: of a process, of an organisation, of a webhook that answered quickly the last time. Of all others, which
-# may hang, one each, and of an organisation's only so many, so that the quick ones always have a place.
-REQUESTS_MAX = 256
-ORGANISATION_MAX = 64
-TOGETHER_MAX = 4
-OTHERS_MAX = 48
-QUICK_MS = 2000
 # After the time that a request may take, a claim lasts so much longer.
 LEASE_MORE = timedelta(seconds=5)
 PUT_ASIDE = timedelta(minutes=1)
@@ -80,47 +73,6 @@ def _any_percent() -> int:
 
 
 @dataclass(slots=True)
-class _Traffic:
-    """What is on its way from here, and which webhooks answered quickly the last time."""
-
-    by_webhook: Counter[UUID] = field(default_factory=Counter)
-    by_organisation: Counter[UUID] = field(default_factory=Counter)
-    others: Counter[UUID] = field(default_factory=Counter)
-    quick: set[UUID] = field(default_factory=set)
-
-    def room(self, organisation_id: UUID) -> int:
-        """How many more requests of an organisation may be begun."""
-        free = REQUESTS_MAX - self.by_organisation.total()
-        return max(0, min(free, ORGANISATION_MAX - self.by_organisation[organisation_id]))
-
-    def begin(self, webhook: Webhook) -> Callable[[], None]:
-        """Count a request; returns what to call when it is over."""
-        counted = [
-            (self.by_webhook, webhook.webhook_id),
-            (self.by_organisation, webhook.organisation_id),
-        ]
-        if webhook.webhook_id not in self.quick:
-            counted.append((self.others, webhook.organisation_id))
-        for counter, key in counted:
-            counter[key] += 1
-
-        def ended() -> None:
-            for counter, key in counted:
-                counter[key] -= 1
-                if not counter[key]:
-                    del counter[key]
-
-        return ended
-
-    def learn(self, webhook: Webhook, *, quick: bool) -> None:
-        """Remember whether a webhook answered quickly."""
-        if quick:
-            self.quick.add(webhook.webhook_id)
-        else:
-            self.quick.discard(webhook.webhook_id)
-
-
-@dataclass(slots=True)
 class EventDelivery:
     """Delivers as long as it runs. `chance_percent` decides how far retries are spread."""
 
@@ -133,7 +85,7 @@ class EventDelivery:
     chance_percent: Callable[[], int] = _any_percent
     retry_delays: Sequence[timedelta] = RETRY_DELAYS
     lease_more: timedelta = LEASE_MORE
-    _traffic: _Traffic = field(default_factory=_Traffic)
+    _traffic: Traffic = field(default_factory=Traffic)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -190,9 +142,9 @@ class EventDelivery:
                     claim_id=new_id(),
                     lease=self.lease,
                     busy=traffic.by_webhook,
-                    quick=traffic.quick,
+                    quick=traffic.quick(organisation_id),
                     together_max=TOGETHER_MAX,
-                    others_max=OTHERS_MAX - traffic.others[organisation_id],
+                    others_max=traffic.room_for_others(organisation_id),
                     limit=free,
                 )
             for claim in claims:

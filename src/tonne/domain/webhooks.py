@@ -74,3 +74,13 @@ def next_attempt_in(
         return None
     delay = delays[failed_attempts - 1] * (10_000 + JITTER_PERCENT * (2 * chance_percent - 100)) // 10_000
     return max(delay, min(retry_after or timedelta(0), RETRY_AFTER_MAX))
+
+
+def room_for_more(*, own: int, own_max: int, together: int, together_max: int) -> int:
+    """How many places more one may take of those that all have together.
+
+    Nobody has more than are then left to the rest; the last place is given away. So there is room for several that give
+    nothing back, each for half of what the one before left.
+    """
+    free = together_max - together
+    return max(0, min(own_max - own, (free - own + 1) // 2))
