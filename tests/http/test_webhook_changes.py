@@ -1,8 +1,9 @@
-"""What a webhook gets after it was changed, and while a request to it is on its way."""
+"""What a webhook gets after it was changed, and what happens while a request to it is on its way."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -94,3 +95,18 @@ def test_of_an_account_that_is_added_what_happens_from_then_on_is_delivered(clie
     later = ordered(client, **{"Lune-Account": accounts[1]})
     endpoint.until(lambda: len(endpoint.events) == 4)
     assert {event["data"]["order"]["id"] for event in endpoint.events} == {first, later}
+
+
+def test_of_an_organisation_eight_are_tried_out_at_once(service, client, endpoint, refusal):
+    endpoint.may_answer.clear()
+    path = f"{PATH}/{created(client, endpoint.url)['id']}/ping"
+    with ThreadPoolExecutor(8) as several, listening() as quick:
+        trying = [several.submit(client.post, path) for _ in range(8)]
+        endpoint.until(lambda: len(endpoint.got) == 8)
+        assert refusal(client.post(path)) == (429, "rate_limited")
+        with open_payer(service, apart=True).client() as another:
+            webhook = created(another, quick.url)
+            assert another.post(f"{PATH}/{webhook['id']}/ping").json()["acknowledged"]
+        endpoint.may_answer.set()
+        assert all(each.result().json()["acknowledged"] for each in trying)
+    assert client.post(path).json()["acknowledged"]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from ipaddress import ip_network
 from typing import Any
+from uuid import UUID
 
 import httpcore
 import pytest
@@ -76,7 +77,9 @@ def sent(
         sender = Sender(rules or SendingRules(allow_http=True), names)
         backend = sender._pool._network_backend
         backend._network = recorder  # type: ignore[attr-defined]
-        found = [await sender.send(url, headers={}, body=b"{}") for _ in range(times)]
+        found = [
+            await sender.send(url, headers={}, body=b"{}", organisation_id=UUID(int=1)) for _ in range(times)
+        ]
         await sender.close()
         return found
 

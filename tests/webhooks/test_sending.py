@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 from cryptography import x509
@@ -25,6 +28,7 @@ from tonne.webhooks.sending import (
     UrlNotUsable,
 )
 
+SOMEBODY, ANOTHER = UUID(int=1), UUID(int=2)
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 RULES = SendingRules(allow_http=True, allowed_networks=LOOPBACK, timeout_seconds=2)
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -75,7 +79,10 @@ def send(
         sender = Sender(rules, resolve)
         try:
             return await sender.send(
-                f"{scheme}://{host}:{port}{path}", headers={"X-Test": "1"}, body=b'{"events":[]}'
+                f"{scheme}://{host}:{port}{path}",
+                headers={"X-Test": "1"},
+                body=b'{"events":[]}',
+                organisation_id=SOMEBODY,
             )
         finally:
             await sender.close()
@@ -225,12 +232,17 @@ def test_a_flood_before_the_answer_is_cut_off() -> None:
     assert sent < 20_000_000
 
 
-def test_names_that_are_not_answered_for_keep_no_others_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_of_one_organisation_that_are_not_answered_for_keep_no_other_organisation_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     release = threading.Event()
+    looked_up = socket.getaddrinfo
 
-    def look_up(host: str, *_: object, **__: object) -> list[object]:
-        release.wait(20)
-        raise OSError(host)
+    def look_up(host: str, port: int, *more: Any, **named: Any) -> Any:
+        if host.startswith("stuck"):
+            release.wait(20)
+            raise socket.gaierror(socket.EAI_AGAIN, host)
+        return looked_up("127.0.0.1", port, *more, **named)
 
     monkeypatch.setattr("socket.getaddrinfo", look_up)
 
@@ -240,17 +252,27 @@ def test_names_that_are_not_answered_for_keep_no_others_waiting(monkeypatch: pyt
         port = server.sockets[0].getsockname()[1]
         sender = Sender(SendingRules(True, LOOPBACK, 10))
 
-        async def ask(url: str) -> Answered:
-            return await sender.send(url, headers={}, body=b"{}")
+        async def ask(host: str, organisation_id: UUID) -> Answered:
+            return await sender.send(
+                f"http://{host}:{port}/hook", headers={}, body=b"{}", organisation_id=organisation_id
+            )
 
-        stuck = [asyncio.create_task(ask(f"http://name{number % 128}.example/")) for number in range(300)]
-        await asyncio.sleep(0.3)
-        # An address needs no looking up; a name for which there is no room is nobody's failure.
-        assert (await ask(f"http://127.0.0.1:{port}/hook")).status == 200
+        # Of the same name any number may wait: it is looked up once.
+        stuck = [asyncio.create_task(ask(f"stuck{number % 300}.example", SOMEBODY)) for number in range(400)]
+        await asyncio.sleep(0.5)
+        # A name for which there is no room is nobody's failure, and an address needs no looking up.
+        refused = [task for task in stuck if task.done()]
+        assert len(refused) == 300 - 64 + 100 - 64
+        assert all(isinstance(task.exception(), ResolvingBusy) for task in refused)
         with pytest.raises(ResolvingBusy):
-            await ask("http://one-more.example/")
+            await ask("one-more.example", SOMEBODY)
+        assert (await ask("127.0.0.1", SOMEBODY)).status == 200
+        assert (await ask("quick.example", ANOTHER)).status == 200
         release.set()
-        assert not any(answered.is_acknowledged for answered in await asyncio.gather(*stuck))
+        answers = await asyncio.gather(*(task for task in stuck if task not in refused))
+        assert not any(answered.is_acknowledged for answered in answers)
+        # What is over counts no more.
+        assert (await ask("one-more.example", SOMEBODY)).status == 200
         await sender.close()
         server.close()
 

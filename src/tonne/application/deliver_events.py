@@ -300,7 +300,7 @@ async def send_signed(
         body, message_id=message_id, organisation_id=webhook.organisation_id, secrets=secrets, at=at
     )
     headers = {"Content-Type": "application/json", "User-Agent": USER_AGENT, **signed}
-    return await sender.send(webhook.url, headers=headers, body=body)
+    return await sender.send(webhook.url, headers=headers, body=body, organisation_id=webhook.organisation_id)
 
 
 def _attempt(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +16,7 @@ from tonne.application.identifiers import new_id, new_secret
 from tonne.application.number_events import number_what_was
 from tonne.domain.accounts import Account, Directory
 from tonne.domain.audit import Actor, Change
-from tonne.domain.errors import NotFound, ServiceUnavailable, ValidationFailed
+from tonne.domain.errors import NotFound, RateLimited, ServiceUnavailable, ValidationFailed
 from tonne.domain.times import format_time
 from tonne.domain.webhooks import WEBHOOKS_MAX, Webhook
 from tonne.storage.audit import record_changes
@@ -35,6 +37,8 @@ from tonne.webhooks.sending import Answered, ResolvingBusy, Sender, SendingRules
 from tonne.webhooks.signing import format_secret
 
 OVERLAP_HOURS_MAX = 30 * 24
+# At once, of an organisation, in a process: each may take as long as a delivery does.
+PINGS_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class WebhookDesk:
     pool: Pool
     sender: Sender
     load_seal: Callable[[], Seal]
+    _pings: Counter[UUID] = field(default_factory=Counter)
 
     @property
     def rules(self) -> SendingRules:
@@ -198,19 +203,33 @@ class WebhookDesk:
 
         Raises:
             NotFound: the organisation has no such webhook of this mode.
-            ServiceUnavailable: its secret can't be read with the key that there is.
+            RateLimited: it is trying out as many as it may at once.
+            ServiceUnavailable: its secret can't be read with the key that there is, or its name not be looked up now.
         """
         webhook = await self.find(account, webhook_id)
         try:
-            return await send_signed(
-                self.sender, self.load_seal(), webhook, message_id=str(new_id()), body=body, at=at
-            )
+            with self._place_for_ping(account.organisation_id):
+                return await send_signed(
+                    self.sender, self.load_seal(), webhook, message_id=str(new_id()), body=body, at=at
+                )
         except ResolvingBusy:
             raise ServiceUnavailable from None
         except NotSealedWithThisKey:
             raise ServiceUnavailable(
                 "The webhook's secret was encrypted with another key than the service has now: rotate it."
             ) from None
+
+    @contextmanager
+    def _place_for_ping(self, organisation_id: UUID) -> Iterator[None]:
+        if self._pings[organisation_id] >= PINGS_MAX:
+            raise RateLimited(f"At most {PINGS_MAX} webhooks of an organisation can be tried out at once.")
+        self._pings[organisation_id] += 1
+        try:
+            yield
+        finally:
+            self._pings[organisation_id] -= 1
+            if not self._pings[organisation_id]:
+                del self._pings[organisation_id]
 
     async def attempts(
         self, account: Account, webhook_id: UUID | None, *, after: UUID | None, limit: int

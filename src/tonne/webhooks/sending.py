@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -19,11 +21,13 @@ from http import HTTPStatus
 from time import monotonic
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
+from uuid import UUID
 
 import certifi
 import httpcore
 import structlog
 
+from tonne.domain.webhooks import room_for_more
 from tonne.webhooks.addresses import Network, is_allowed, read_address
 
 TIMEOUT_SECONDS = 30.0
@@ -36,7 +40,9 @@ BODY_SECONDS = 1.0
 CONNECT_SECONDS = 10.0
 URL_LENGTH_MAX = 2000
 _PORTS = {"https": 443, "http": 80}
-_RESOLVING_MAX = 128
+# Names that are looked up at once: for all, and for one organisation.
+_RESOLVING_MAX = 256
+_RESOLVING_FOR_ONE_MAX = 64
 _RETRY_AFTER_DIGITS = 6
 _ERROR_LENGTH_MAX = 500
 _OK, _REDIRECTS = range(200, 300), range(300, 400)
@@ -55,7 +61,10 @@ class AddressForbidden(Exception):
 
 
 class ResolvingBusy(Exception):
-    """So many names are being looked up that this one has to wait: its endpoint has no part in it."""
+    """So many names are being looked up, for this organisation or for all, that this one has to wait.
+
+    Its endpoint has no part in it.
+    """
 
 
 class _TooMuch(Exception):
@@ -158,12 +167,15 @@ class Sender:
             network_backend=_CheckedNetwork(self.rules, self.resolve or _resolve),
         )
 
-    async def send(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answered:
-        """POST a body; whatever goes wrong at the endpoint is told and not raised.
+    async def send(
+        self, url: str, *, headers: Mapping[str, str], body: bytes, organisation_id: UUID
+    ) -> Answered:
+        """POST an organisation's body; whatever goes wrong at the endpoint is told and not raised.
 
         Raises:
             ResolvingBusy: its name could not be looked up for want of room; nothing was sent.
         """
+        _sending_for.set(organisation_id)
         began = monotonic()
         heard = _Heard()
         error = None
@@ -294,19 +306,41 @@ class _Counted(httpcore.AsyncNetworkStream):
 # Of its own: names that are not answered for would keep everybody else who needs a thread waiting.
 _resolving = ThreadPoolExecutor(_RESOLVING_MAX, "resolving")
 _looked_up: dict[tuple[str, int], asyncio.Future[Sequence[str]]] = {}
+_looked_up_for: Counter[UUID] = Counter()
+# Whose name it is: the HTTP client hands nothing of its caller's on to the network.
+_sending_for: ContextVar[UUID] = ContextVar("_sending_for")
 
 
 async def _resolve(host: str, port: int) -> Sequence[str]:
     # A name that is not answered for takes one thread, however many ask for it.
-    key = (host, port)
-    found = _looked_up.get(key)
+    found = _looked_up.get((host, port))
     if found is None:
-        if len(_looked_up) >= _RESOLVING_MAX:
-            raise ResolvingBusy
-        found = asyncio.get_running_loop().run_in_executor(_resolving, _look_up, host, port)
-        _looked_up[key] = found
-        found.add_done_callback(lambda _: _looked_up.pop(key))
+        found = _look_up_beside(host, port, for_one=_sending_for.get())
     return await asyncio.shield(found)
+
+
+def _look_up_beside(host: str, port: int, *, for_one: UUID) -> asyncio.Future[Sequence[str]]:
+    room = room_for_more(
+        own=_looked_up_for[for_one],
+        own_max=_RESOLVING_FOR_ONE_MAX,
+        together=len(_looked_up),
+        together_max=_RESOLVING_MAX,
+    )
+    if not room:
+        raise ResolvingBusy
+    found = asyncio.get_running_loop().run_in_executor(_resolving, _look_up, host, port)
+    _looked_up[host, port] = found
+    _looked_up_for[for_one] += 1
+
+    def ended(_: asyncio.Future[Sequence[str]]) -> None:
+        # Later than the request, maybe: the thread is taken as long as nobody answers for the name.
+        del _looked_up[host, port]
+        _looked_up_for[for_one] -= 1
+        if not _looked_up_for[for_one]:
+            del _looked_up_for[for_one]
+
+    found.add_done_callback(ended)
+    return found
 
 
 def _look_up(host: str, port: int) -> Sequence[str]:
