@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -193,6 +194,34 @@ def test_who_does_not_answer_in_time_has_not_acknowledged(parts: list[bytes], to
     assert not answered.is_acknowledged
     assert told in (answered.error or "")
     assert answered.duration_ms >= 1900
+
+
+@pytest.mark.parametrize(
+    ("connect_seconds", "told"), [(0.5, "no connection within 0.5 s"), (10, "no answer within 2 s")]
+)
+def test_an_address_that_takes_no_connection_is_told_apart_from_one_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, connect_seconds: float, told: str
+) -> None:
+    monkeypatch.setattr("tonne.webhooks.sending.CONNECT_SECONDS", connect_seconds)
+
+    async def run(port: int) -> Answered:
+        sender = Sender(RULES)
+        try:
+            return await sender.send(
+                f"http://127.0.0.1:{port}/hook", headers={}, body=b"{}", organisation_id=SOMEBODY
+            )
+        finally:
+            await sender.close()
+
+    with ExitStack() as stack:
+        # Whose queue is full: whoever asks for a connection hears nothing.
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        answered = asyncio.run(run(server.getsockname()[1]))
+    assert (answered.status, answered.error) == (None, told)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,10 @@ class ResolvingBusy(Exception):
     """
 
 
+class _NotConnected(Exception):
+    """An address took no connection in time; the message says in which."""
+
+
 class _TooMuch(Exception):
     """More came than anybody reads."""
 
@@ -218,7 +222,7 @@ class Sender:
                 return f"over {RAW_BYTES_MAX} bytes before an answer"
             case TimeoutError():
                 return f"no answer within {self.rules.timeout_seconds:g} s"
-            case UrlNotUsable() | AddressForbidden():
+            case UrlNotUsable() | AddressForbidden() | _NotConnected():
                 return str(failed)
             case OSError() | httpcore.NetworkError() | httpcore.ProtocolError() | httpcore.TimeoutException():
                 return f"{type(failed).__name__}: {failed}"[:_ERROR_LENGTH_MAX]
@@ -266,6 +270,8 @@ class _CheckedNetwork(httpcore.AsyncNetworkBackend):
                         text, port, timeout, local_address, socket_options
                     )
                 return _Counted(stream)
+            except TimeoutError:
+                failed = _NotConnected(f"no connection within {CONNECT_SECONDS:g} s")
             except (OSError, httpcore.NetworkError) as error:
                 failed = error
         raise failed
