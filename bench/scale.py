@@ -197,8 +197,10 @@ async def _number(connection: asyncpg.Connection) -> None:
             async with connection.transaction():
                 last = await lock_head(connection, organisation_id, account_id)
                 assert last is not None
-                new = await number_events(connection, organisation_id, account_id, last=last, chunks_max=1000)
-            if new == last:
+                _, chunks = await number_events(
+                    connection, organisation_id, account_id, last=last, chunks_max=1000
+                )
+            if not chunks:
                 break
 
 
