@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one. [TONNE_PORT, default: 8080]"
 )
-@click.option("--workers", type=click.IntRange(1, 64), help="Server processes. [TONNE_WORKERS, default: 1]")
+@click.option("--workers", type=click.IntRange(1, 64), help="Server processes; as many as cores take the most orders. [TONNE_WORKERS, default: 1]")
 @click.option(
     "--demo", is_flag=True, help="Into an empty database, load a demo catalogue, accounts and keys."
 )
