@@ -1,18 +1,25 @@
 """The least that the framework can do: a handler that answers with a body that is made already.
 
-FIXED_BODIES names a file that maps `METHOD /path?query` to bodies. Routing, reading of the request, headers and sending are
-Litestar's and uvicorn's, with the options that Tonne is served with; nothing else is done.
+    FIXED_BODIES=FILE python fixed_service.py PORT WORKERS
+
+FILE maps `METHOD /path?query` to bodies. Routing, reading of the request, headers and sending are Litestar's and uvicorn's, with
+the options and processes that Tonne is served with; nothing else is done.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import socket
+import sys
 from pathlib import Path
 from typing import Any
 
+import uvicorn
 from litestar import Litestar, Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
+
+from tonne.cli.workers import BACKLOG, Workers, reserve_port
 
 BODIES: dict[str, str] = json.loads(Path(os.environ["FIXED_BODIES"]).read_text(encoding="utf-8"))
 
@@ -47,3 +54,29 @@ def create_app() -> Litestar:
         by_path.setdefault((method, path), {})[query.encode()] = body.encode()
     handlers = [handler(method, path, bodies) for (method, path), bodies in by_path.items()]
     return Litestar(handlers, logging_config=None, openapi_config=None)
+
+
+def main() -> None:
+    """Serve until asked to end."""
+    port, workers = int(sys.argv[1]), int(sys.argv[2])
+    config = uvicorn.Config(
+        "fixed_service:create_app",
+        factory=True,
+        port=port,
+        workers=workers,
+        http="tonne.http.one_write:OneWriteProtocol",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+    )
+    if workers > 1:
+        with reserve_port(socket.AF_INET, "127.0.0.1", port) as reserved:
+            Workers(config, reserved, lambda: None).run()
+    else:
+        uvicorn.Server(config).run()
+
+
+if __name__ == "__main__":
+    main()

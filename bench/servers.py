@@ -159,7 +159,10 @@ def tonne(
 def plain_service(database: Database, *, workers: int, logs: Path) -> Iterator[Service]:
     """The service of `plain_service.py`, under the same web server as its manual has it started."""
     port = _free_port()
-    command = [*_uvicorn("plain_service:app", port, workers), "--http", "httptools"]
+    command = [sys.executable, "-m", "uvicorn", "plain_service:app", "--app-dir", os.fspath(BENCH)]
+    command += ["--host", HOST, "--port", str(port), "--workers", str(workers), "--backlog", "2048"]
+    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    command += ["--no-server-header"]
     settings = {
         "DATABASE_URL": database.url,
         "DATABASE_CONNECTIONS": str(max(8, PLAIN_CONNECTIONS // workers)),
@@ -176,18 +179,10 @@ def fixed_service(
     port = _free_port()
     folder = logs / "fixed.json"
     folder.write_text(json.dumps(dict(bodies)), encoding="utf-8")
-    command = [*_uvicorn("fixed_service:create_app", port, workers), "--factory"]
-    command += ["--http", "tonne.http.one_write:OneWriteProtocol"]
+    command = [sys.executable, os.fspath(BENCH / "fixed_service.py"), str(port), str(workers)]
     settings = {"FIXED_BODIES": os.fspath(folder)}
     with _service("fixed", command, settings, database=database, port=port, logs=logs) as service:
         yield service
-
-
-def _uvicorn(application: str, port: int, workers: int) -> list[str]:
-    """What serves a service of `bench/` with the options of `tonne serve`."""
-    command = [sys.executable, "-m", "uvicorn", application, "--app-dir", os.fspath(BENCH)]
-    command += ["--host", HOST, "--port", str(port), "--workers", str(workers), "--backlog", "2048"]
-    return [*command, "--loop", "uvloop", "--no-access-log", "--log-level", "warning", "--no-server-header"]
 
 
 @contextmanager

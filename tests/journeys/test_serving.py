@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import socket
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from itertools import count
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -86,6 +89,27 @@ def test_several_workers_serve_one_set_of_orders(start):
             assert client.get(f"/orders/{order_id}").status_code == 200
     served.process.send_signal(signal.SIGINT)
     assert served.process.wait(timeout=60) == 0, served.log.read_text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all processes listen on one socket")
+def test_each_worker_gets_its_share_of_the_callers(start):
+    served = start(None, "--workers", "2")
+    address = urlsplit(served.demo["base_url"])
+    place = (address.hostname, address.port)
+    workers = psutil.Process(served.process.pid).children(recursive=True)
+    with ExitStack() as callers:
+        for _ in range(64):
+            caller = callers.enter_context(socket.create_connection(place, timeout=30))
+            caller.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert caller.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
+        counts = [
+            sum(each.status == "ESTABLISHED" for each in worker.net_connections("tcp")) for worker in workers
+        ]
+    shares = [count for count in counts if count]
+    assert sum(shares) == 64
+    assert len(shares) == 2
+    # A fair coin stays below this but once in a million times.
+    assert max(shares) <= 52
 
 
 def test_workers_end_when_the_process_that_started_them_is_killed(start):
@@ -174,11 +198,23 @@ def test_the_service_outlives_the_death_of_its_database(start):
         assert answered(lambda: client.get(f"/orders/{placed}")).status_code == 200
 
 
-def test_a_port_that_is_taken_is_said_plainly(start):
-    served = start()
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_is_said_plainly(start, workers):
+    served = start(None, "--workers", workers)
     port = served.demo["base_url"].rpartition(":")[2]
     second = subprocess.run(
-        [sys.executable, "-m", "tonne", "serve", "--port", port, "--data-dir", str(served.data_dir)],
+        [
+            sys.executable,
+            "-m",
+            "tonne",
+            "serve",
+            "--port",
+            port,
+            "--workers",
+            workers,
+            "--data-dir",
+            str(served.data_dir),
+        ],
         capture_output=True,
         text=True,
         timeout=60,

@@ -7,27 +7,27 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 import click
 import structlog
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from tonne.certificates.signing import SignerNotUsable, load_signer
 from tonne.cli.demo import prepare_demo, show_demo
 from tonne.cli.session import console, database_options, on_database, settings_with
 from tonne.cli.worker import refuse_unusable_secrets_key
+from tonne.cli.workers import BACKLOG, Workers, own_listeners, reserve_port
 from tonne.settings import Settings
 from tonne.storage.database import Connection
 from tonne.storage.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from tonne.storage.schema import upgrade_schema
 
-BACKLOG = 2048
 SHUTDOWN_SECONDS = 15
 # A common name in a certificate (X.520) may have so many.
 OPERATOR_NAME_LENGTH_MAX = 64
@@ -41,7 +41,11 @@ log = structlog.get_logger(__name__)
 @click.option(
     "--port", type=click.IntRange(0, 65535), help="The port; 0 takes a free one. [TONNE_PORT, default: 8080]"
 )
-@click.option("--workers", type=click.IntRange(1, 64), help="Server processes; as many as cores take the most orders. [TONNE_WORKERS, default: 1]")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Server processes; as many as cores take the most orders. [TONNE_WORKERS, default: 1]",
+)
 @click.option(
     "--demo", is_flag=True, help="Into an empty database, load a demo catalogue, accounts and keys."
 )
@@ -73,8 +77,8 @@ def serve(
             known = replace(bound, database_url=url)
             if demo:
                 show_demo(prepare_demo(url, known), known)
-            _announce(known, embedded=settings.database_url is None)
-            _serve(known, listener)
+            announce = partial(_announce, known, embedded=settings.database_url is None)
+            _serve(known, listener, announce)
     except KeyboardInterrupt:
         pass
     except EmbeddedPostgresError as error:
@@ -107,7 +111,13 @@ def _listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
         raise click.ClickException(msg) from None
     listener.set_inheritable(True)
     with listener:
-        yield listener, replace(settings, port=listener.getsockname()[1])
+        bound = replace(settings, port=listener.getsockname()[1])
+        if not own_listeners(settings.workers):
+            yield listener, bound
+            return
+    # Nobody else listens there; from now on the processes do, each for itself.
+    with reserve_port(family, bound.host, bound.port) as reserved:
+        yield reserved, bound
 
 
 @contextmanager
@@ -140,7 +150,7 @@ def _watch(server: EmbeddedPostgres, ended: threading.Event) -> None:
             log.exception("database_not_started")
 
 
-def _serve(settings: Settings, listener: socket.socket) -> None:
+def _serve(settings: Settings, listener: socket.socket, announce: Callable[[], None]) -> None:
     # Workers are processes of their own: the environment is how they learn the settings.
     for name, value in asdict(settings).items():
         if value is not None:
@@ -158,8 +168,9 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     if settings.workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
+        Workers(config, listener, announce).run()
         return
+    announce()
     server = uvicorn.Server(config)
     # As it takes the other two: raised in the middle of anything, an interruption could get lost.
     signal.signal(signal.SIGHUP, server.handle_exit)
