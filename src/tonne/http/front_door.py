@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from litestar.enums import ScopeType
@@ -91,7 +92,7 @@ class FrontDoor:
         if version is not None and version not in API_VERSIONS:
             raise ApiVersionInvalid
         scope[SNAPSHOT] = snapshot  # type: ignore[literal-required]
-        scope[CALLER] = _caller(key, scope, snapshot.directory)  # type: ignore[literal-required]
+        scope[CALLER] = _caller(key, scope, sent, snapshot.directory)  # type: ignore[literal-required]
 
     def _refuse_unfit(self, key: ApiKey, scope: Scope) -> None:
         if key.expires_at is not None and key.has_expired(utc_now()):
@@ -132,10 +133,10 @@ def _find_key(authorization: bytes | None, directory: Directory) -> ApiKey:
         raise Unauthorised("This is no API key of this service: check that it was copied whole.") from None
 
 
-def _caller(key: ApiKey, scope: Scope, directory: Directory) -> Caller:
-    named = {value for name, value in scope["headers"] if name in ACCOUNT_HEADERS}
-    if not named:
+def _caller(key: ApiKey, scope: Scope, sent: Mapping[bytes, bytes], directory: Directory) -> Caller:
+    if ACCOUNT_HEADERS.isdisjoint(sent):
         return directory.caller(key, None)
+    named = {value for name, value in scope["headers"] if name in ACCOUNT_HEADERS}
     if len(named) > 1:
         # Guessing which of them is meant could buy for the wrong one.
         raise AccountScopeIncorrect

@@ -44,6 +44,10 @@ _WITH_PROJECT = """
                AND r.state <> 'rejected')
 """
 
+# An enumeration that is called takes eight times as long as a look into a table, and an order takes three.
+_TYPES = {each.value: each for each in OrderType}
+_STATUSES = {each.value: each for each in OrderStatus}
+_BILLINGS = {each.value: each for each in Billing}
 _TIMES = (
     (OrderStatus.PLACED, "placed_at"),
     (OrderStatus.PAID, "paid_at"),
@@ -208,15 +212,16 @@ def _first_id_of(at: datetime, after: timedelta) -> UUID:
 
 
 def _order(row: Record, account: Account) -> Order:
-    reached = [(status, row[column]) for status, column in _TIMES if row[column] is not None]
+    times = ((status, row[column]) for status, column in _TIMES)
+    reached = [(status, at) for status, at in times if at is not None]
     return Order(
         organisation_id=account.organisation_id,
         account_id=account.account_id,
         order_id=row["order_id"],
         mode=account.mode,
-        type=OrderType(row["type"]),
+        type=_TYPES[row["type"]],
         currency=find_currency(row["currency"]),
-        status=OrderStatus(row["status"]),
+        status=_STATUSES[row["status"]],
         quantity_grams=row["quantity_grams"],
         offset_cost_minor=row["offset_cost_minor"],
         total_cost_minor=row["total_cost_minor"],
@@ -229,6 +234,6 @@ def _order(row: Record, account: Account) -> Order:
         idempotency_key=row["idempotency_key"],
         metadata=from_jsonb(row["metadata"]),
         beneficiary=row["beneficiary"],
-        billing=Billing(row["billing"]),
+        billing=_BILLINGS[row["billing"]],
         terms=read_terms(from_jsonb(row["terms"]), row["beneficiary"]),
     )
