@@ -2,7 +2,7 @@
 
     python raw_batch.py DATABASE_URL SECONDS
 
-Orders are priced and made before the clock runs; two batches of 256 are in flight, as in the service. Prints a line of JSON.
+Orders are priced and made before the clock runs; two batches of 256 are in flight. Prints a line of JSON.
 """
 
 from __future__ import annotations

@@ -373,3 +373,23 @@ def test_currencies_have_the_minor_digits_of_iso_4217(code: str, minor_digits: i
 def test_what_is_no_currency_to_pay_in_is_not_found(code: str) -> None:
     with pytest.raises(KeyError):
         find_currency(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "minor", "printed"),
+    [
+        ("USD", -5, "-0.05"),
+        ("USD", -31, "-0.31"),
+        ("USD", -12345, "-123.45"),
+        ("ISK", -7, "-7"),
+        ("KWD", -1, "-0.001"),
+    ],
+)
+def test_what_is_owed_the_other_way_round_is_printed_with_its_sign(
+    code: str, minor: int, printed: str
+) -> None:
+    assert find_currency(code).format(minor) == printed
+
+
+def test_a_mass_below_nothing_is_printed_with_its_sign() -> None:
+    assert [format_tonnes(grams) for grams in (-1, -1_500_000)] == ["-0.000001", "-1.5"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
 import asyncpg
 import pytest
@@ -261,3 +262,38 @@ def test_a_connection_is_kept_from_batch_to_batch_and_replaced_when_it_broke(dat
     asyncio.run(run())
     first, second, third = used
     assert first == second != third
+
+
+def test_a_connection_that_was_long_unused_is_not_trusted(database_url, monkeypatch):
+    used = []
+
+    async def write(connection, values):
+        used.append(await connection.fetchval("SELECT pg_backend_pid()"))
+        return values
+
+    async def run():
+        async with committing(database_url, write) as commits:
+            await commits.submit(1)
+            monkeypatch.setattr("tonne.storage.group_commit.KEPT_SECONDS", 0.0)
+            await commits.submit(2)
+        assert commits.pool.get_idle_size() == commits.pool.get_size()
+
+    asyncio.run(run())
+    assert used[0] != used[1]
+
+
+def test_a_batch_is_carried_out_in_nobodys_context(database_url):
+    asked_by = ContextVar("asked_by", default="nobody")
+    seen = []
+
+    async def write(connection, values):
+        seen.append(asked_by.get())
+        return values
+
+    async def run():
+        async with committing(database_url, write) as commits:
+            asked_by.set("somebody")
+            await commits.submit(1)
+
+    asyncio.run(run())
+    assert seen == ["nobody"]

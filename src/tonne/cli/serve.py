@@ -106,18 +106,17 @@ def _listening(settings: Settings) -> Iterator[tuple[socket.socket, Settings]]:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         listener = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        if own_listeners(settings.workers):
+            # Nobody else listens there; the processes will, each for itself.
+            host, port = listener.getsockname()[:2]
+            listener.close()
+            listener = reserve_port(family, host, port)
     except OSError as error:
         msg = f"Can't serve on {settings.host} port {settings.port}: {os.strerror(error.errno or 0)}. Choose another --port."
         raise click.ClickException(msg) from None
     listener.set_inheritable(True)
     with listener:
-        bound = replace(settings, port=listener.getsockname()[1])
-        if not own_listeners(settings.workers):
-            yield listener, bound
-            return
-    # Nobody else listens there; from now on the processes do, each for itself.
-    with reserve_port(family, bound.host, bound.port) as reserved:
-        yield reserved, bound
+        yield listener, replace(settings, port=listener.getsockname()[1])
 
 
 @contextmanager
@@ -165,6 +164,7 @@ def _serve(settings: Settings, listener: socket.socket, announce: Callable[[], N
         lifespan="on",
         server_header=False,
         proxy_headers=False,
+        backlog=BACKLOG,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
     if settings.workers > 1:

@@ -25,13 +25,14 @@ def own_listeners(workers: int) -> bool:
 
 
 def reserve_port(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    """Keep a port for processes that will listen on it; nobody answers on this socket."""
-    reserved = socket.socket(family, socket.SOCK_STREAM)
-    if family is socket.AF_INET6:
-        reserved.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    reserved.bind((host, port))
+    """Keep a port for processes that will listen on it; nobody answers on this socket.
+
+    Raises:
+        OSError: somebody else has the port.
+    """
+    reserved = _bind(family, host, port)
+    # From now on only whoever shares by port as well may bind: another service that asks whether the port is free is refused.
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     return reserved
 
 
@@ -56,17 +57,25 @@ class Workers(Multiprocess):
 
 @dataclass(frozen=True, slots=True)
 class _Listener:
-    """Handed to a new process, it is a socket that listens."""
+    """Handed to a new process, it is a socket there, on which the process listens when it is ready to answer."""
 
     family: socket.AddressFamily
     host: str
     port: int
 
     def __reduce__(self) -> tuple[Callable[..., socket.socket], tuple[socket.AddressFamily, str, int]]:
-        return _listen, (self.family, self.host, self.port)
+        return _bind, (self.family, self.host, self.port)
 
 
-def _listen(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    listener = reserve_port(family, host, port)
-    listener.listen(BACKLOG)
-    return listener
+def _bind(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    if family is socket.AF_INET6:
+        bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound

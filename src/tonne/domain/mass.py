@@ -55,6 +55,8 @@ class Mass:
 
 def format_tonnes(quantity_grams: int) -> str:
     """Print grams as tonnes without trailing zeros: 12069 is "0.012069"."""
+    if quantity_grams < 0:
+        return f"-{format_tonnes(-quantity_grams)}"
     text = str(quantity_grams).zfill(7)
     whole, rest = text[:-6], text[-6:].rstrip("0")
     return f"{whole}.{rest}" if rest else whole

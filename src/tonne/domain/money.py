@@ -22,6 +22,8 @@ class Currency:
     def format(self, minor: int) -> str:
         """Print minor units with exactly the currency's digits: "0.31" USD, "31" ISK."""
         digits = self.minor_digits
+        if minor < 0:
+            return f"-{self.format(-minor)}"
         if digits == 0:
             return str(minor)
         text = str(minor).zfill(digits + 1)

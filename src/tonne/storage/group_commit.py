@@ -10,7 +10,9 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Generic, TypeVar
 
 import asyncpg
@@ -25,6 +27,8 @@ Outcome = TypeVar("Outcome")
 log = structlog.get_logger(__name__)
 
 BACKOFF_SECONDS = 0.05
+# Unused for longer, a connection is not trusted to be there still: firewalls forget those that are quiet.
+KEPT_SECONDS = 60.0
 
 
 class Rerun(Exception):
@@ -44,9 +48,9 @@ class GroupCommit(Generic[Command, Outcome]):
     `write` carries them out in one transaction: all of it or nothing. It must be safe to repeat with the same commands: after a lost connection nobody knows whether the commit
     went through. The queue is bounded by `queue_max` commands, a transaction by `batch_max`.
 
-    A batch begins when the one before has ended, so that it is as large as can be; or when that one has taken
-    `patience_seconds` already, so that one that waits for a lock holds up few others: up to `batches_in_flight` at once.
-    Connections are kept from batch to batch: the pool must have as many to spare.
+    A batch begins when the one before has ended, so that it is as large as can be; or when its first command has waited for
+    `patience_seconds`, so that one that waits for a lock holds up few others: up to `batches_in_flight` are under way at
+    once. Connections are kept from batch to batch: the pool must have as many to spare.
     """
 
     pool: Pool
@@ -58,7 +62,8 @@ class GroupCommit(Generic[Command, Outcome]):
     queue_max: int = 8192
     _queue: deque[_Waiting[Command, Outcome]] = field(default_factory=deque)
     _closing: bool = False
-    _idle: list[PoolConnection] = field(default_factory=list)
+    # Connections that are kept, and when each was last used.
+    _idle: list[tuple[PoolConnection, float]] = field(default_factory=list)
     # All that are under way or about to begin; of these the one that is about to, and the one that began last.
     _batches: set[asyncio.Task[None]] = field(default_factory=set)
     _next: asyncio.Task[None] | None = None
@@ -96,10 +101,11 @@ class GroupCommit(Generic[Command, Outcome]):
                 await asyncio.wait(self._batches)
             self._fail(self._queue, ServiceUnavailable())
             while self._idle:
-                await self.pool.release(self._idle.pop())
+                await self.pool.release(self._idle.pop()[0])
 
     def _begin_next(self) -> None:
-        self._next = asyncio.create_task(self._run_batch(self._last))
+        # Of nobody's context: it carries what many asked for.
+        self._next = asyncio.create_task(self._run_batch(self._last), context=Context())
         self._batches.add(self._next)
         self._next.add_done_callback(self._batches.discard)
 
@@ -125,10 +131,7 @@ class GroupCommit(Generic[Command, Outcome]):
             if len(batch) == 1:
                 self._fail(batch, error)
                 return
-            # One bad command must not fail its neighbours: halves are tried until it stands alone.
-            half = len(batch) // 2
-            await self._commit(batch[:half])
-            await self._commit(batch[half:])
+            await self._commit_halves(batch)
         except BaseException:
             # We are being ended: nobody is left waiting.
             self._fail(batch, ServiceUnavailable())
@@ -137,6 +140,16 @@ class GroupCommit(Generic[Command, Outcome]):
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 if not waiting.outcome.done():
                     waiting.outcome.set_result(outcome)
+
+    async def _commit_halves(self, batch: list[_Waiting[Command, Outcome]]) -> None:
+        """One bad command must not fail its neighbours: halves are tried until it stands alone."""
+        half = len(batch) // 2
+        try:
+            await self._commit(batch[:half])
+            await self._commit(batch[half:])
+        except BaseException:
+            self._fail(batch, ServiceUnavailable())
+            raise
 
     async def _write(self, commands: Sequence[Command]) -> Sequence[Outcome]:
         for attempt in range(1, self.attempts_max + 1):
@@ -151,15 +164,27 @@ class GroupCommit(Generic[Command, Outcome]):
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
-        while self._idle and _is_gone(self._idle[-1]):
-            self._idle.pop()
-        connection = self._idle.pop() if self._idle else await self.pool.acquire(timeout=5)
+        connection = await self._kept_connection() or await self.pool.acquire(timeout=5)
         try:
             yield connection
         except BaseException:
             await self.pool.release(connection)
             raise
-        self._idle.append(connection)
+        self._idle.append((connection, monotonic()))
+
+    async def _kept_connection(self) -> PoolConnection | None:
+        while self._idle:
+            connection, used_at = self._idle.pop()
+            if monotonic() - used_at < KEPT_SECONDS and not _is_gone(connection):
+                return connection
+            await self._let_go(connection)
+        return None
+
+    async def _let_go(self, connection: PoolConnection) -> None:
+        # What lies between here and the server may have forgotten it: it can't be asked, only ended.
+        if not _is_gone(connection):
+            connection.terminate()
+        await self.pool.release(connection)
 
     def _fail(self, batch: Iterable[_Waiting[Command, Outcome]], error: Exception) -> None:
         for waiting in batch:

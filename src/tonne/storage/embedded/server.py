@@ -38,8 +38,8 @@ SETTINGS = {
     "unix_socket_permissions": "0700",
     "cluster_name": "tonne",
     "shared_buffers": "128MB",
-    # A process of the service opens up to some twenty.
-    "max_connections": "200",
+    # A process of the service opens up to 22, and there may be as many processes as cores.
+    "max_connections": "500",
     "log_min_messages": "warning",
     "timezone": "UTC",
     "log_timezone": "UTC",
