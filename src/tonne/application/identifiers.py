@@ -21,6 +21,15 @@ def new_id() -> UUID:
     return pgproto.UUID(uuid_utils.uuid7().bytes)
 
 
+def read_id(text: str) -> UUID | None:
+    """Read an id in the one form we print; None where it can't be one."""
+    try:
+        found: UUID = pgproto.UUID(text)
+    except ValueError:
+        return None
+    return found if str(found) == text else None
+
+
 def new_secret() -> bytes:
     """256 random bits."""
     return secrets.token_bytes(SECRET_BYTES)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPResponseStartEvent, Message, Receive, Scope, Send
 
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import read_id, utc_now
 from tonne.domain.accounts import ApiKey, Caller, Directory, Network
 from tonne.domain.api_keys import hash_api_key, is_well_formed
 from tonne.domain.errors import (
@@ -24,7 +24,6 @@ from tonne.http.addresses import client_address
 from tonne.http.answers import COMMON_HEADERS, error_answer
 from tonne.http.rate_limits import RateLimiter, headers
 from tonne.storage.snapshot import SnapshotKeeper
-from tonne.wire.common import read_id
 
 API_VERSIONS = frozenset({b"2024-08-08"})
 API_VERSION = b"2024-08-08"

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 from uuid import UUID
 
+from tonne.application.identifiers import read_id
 from tonne.domain.errors import BundleIdInvalid, IdInvalid, PaginationLimitInvalid, ValidationFailed
-from tonne.wire.common import read_id
 
 LIMIT_DEFAULT = 10
 LIMIT_MAX = 100

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from tonne.application.identifiers import read_id
 from tonne.domain.audit import PLATFORM
 from tonne.domain.errors import IdInvalid
 from tonne.domain.times import format_time
 from tonne.storage.audit import AuditEntry, AuditPlace, read_state
-from tonne.wire.common import Time, read_id
+from tonne.wire.common import Time
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)

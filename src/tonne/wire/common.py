@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from tonne.application.identifiers import read_id
 from tonne.domain.decimals import DECIMAL_LENGTH_MAX, DECIMAL_PATTERN, parse_decimal
 from tonne.domain.errors import (
     BundleSelectionBundleInvalid,
@@ -153,15 +154,6 @@ def read_decimal(text: str, pointer: str) -> Decimal:
         return parse_decimal(text)
     except ValueError as error:
         raise ValidationFailed.at(pointer, str(error)) from None
-
-
-def read_id(text: str) -> UUID | None:
-    """Read an id in the one form we print; None where it can't be one."""
-    try:
-        found = UUID(text)
-    except ValueError:
-        return None
-    return found if str(found) == text else None
 
 
 def read_bundle_id(text: str) -> UUID:

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from tonne.application.identifiers import read_id
 from tonne.application.proofs import Links
 from tonne.domain.accounts import Billing
 from tonne.domain.catalogue import Catalogue
@@ -35,7 +36,6 @@ from tonne.wire.common import (
     Tonnes,
     UnitPrice,
     read_bundle_id,
-    read_id,
     read_selection,
     read_value,
 )

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
+from tonne.application.identifiers import read_id
 from tonne.application.manage_webhooks import OVERLAP_HOURS_MAX, NewSecret, WebhookWishes
 from tonne.domain.errors import ValidationFailed
 from tonne.domain.events import format_sequence
@@ -16,7 +17,7 @@ from tonne.domain.times import format_time
 from tonne.domain.webhooks import Webhook
 from tonne.storage.deliveries import Attempt
 from tonne.webhooks.sending import URL_LENGTH_MAX, Answered
-from tonne.wire.common import NO_NUL, Id, Time, read_id
+from tonne.wire.common import NO_NUL, Id, Time
 
 ACCOUNTS_MAX = 1000
 

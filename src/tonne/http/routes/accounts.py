@@ -8,7 +8,7 @@ from typing import Any
 from litestar import Response, delete, get, patch, post, put
 from litestar.params import JSONBody
 
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import read_id, utc_now
 from tonne.application.images import IMAGE_BYTES_MAX
 from tonne.application.manage_accounts import change_account, open_client, open_pair, set_logo
 from tonne.domain.accounts import Account, AccountScope, Mode
@@ -38,7 +38,6 @@ from tonne.wire.accounts import (
     account_body,
     client_account_body,
 )
-from tonne.wire.common import read_id
 
 TAGS = ["Account"]
 LISTED: dict[str, Any] = {

@@ -10,7 +10,7 @@ from uuid import UUID
 from litestar import get
 from litestar.params import QueryParameter
 
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import read_id, utc_now
 from tonne.domain.catalogue import Bundle, Project
 from tonne.domain.errors import (
     BundleIdInvalid,
@@ -32,7 +32,6 @@ from tonne.wire.catalogue import (
     project_body,
     project_summary,
 )
-from tonne.wire.common import read_id
 
 TAGS = ["Catalogue"]
 RECENT = timedelta(days=30)

@@ -14,7 +14,7 @@ from litestar.params import QueryParameter
 from tonne.application.calculate_apart import calculate_apart
 from tonne.application.error_body import ErrorBody, error_body
 from tonne.application.estimate_in_batch import Outcome, estimate_in_batch
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import read_id, utc_now
 from tonne.application.make_estimate import EstimateDraft
 from tonne.domain.errors import IdInvalid, NotFound, PaginationLimitInvalid, TonneError, ValidationFailed
 from tonne.domain.estimates import Estimate, EstimateKind
@@ -30,7 +30,7 @@ from tonne.storage.estimates import (
     find_estimate_by_idempotency_key,
     list_estimates,
 )
-from tonne.wire.common import NO_NUL, read_id, read_time
+from tonne.wire.common import NO_NUL, read_time
 from tonne.wire.estimate_requests import CreateTransactionEstimate
 from tonne.wire.estimates import EstimateBody, EstimatePage
 

@@ -12,7 +12,7 @@ from tonne.application.calculate import Estimated
 from tonne.application.change_estimate import change_estimate
 from tonne.application.error_body import ErrorBody, error_body
 from tonne.application.factor_book import factor_book
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import read_id, utc_now
 from tonne.application.make_estimate import (
     EstimateDraft,
     RepeatableEstimate,
@@ -48,7 +48,7 @@ from tonne.http.repeatable import answer_to_keep, read_request_key
 from tonne.http.request import ApiRequest
 from tonne.storage.estimates import find_estimate
 from tonne.storage.idempotent_requests import RequestKey, StoredAnswer
-from tonne.wire.common import read_id, read_selection
+from tonne.wire.common import read_selection
 from tonne.wire.estimate_requests import (
     CreateDeclaredEstimate,
     CreateElectricityEstimate,

@@ -7,6 +7,7 @@ from typing import Annotated
 from litestar import Response, get
 from litestar.params import QueryParameter
 
+from tonne.application.identifiers import read_id
 from tonne.application.number_events import number_own
 from tonne.domain.errors import IdInvalid, NotFound, PaginationLimitInvalid, ValidationFailed
 from tonne.domain.events import EventType, format_sequence, parse_sequence, sequence_of
@@ -15,7 +16,7 @@ from tonne.http.documentation import Limit, refusals
 from tonne.http.paging import read_limit
 from tonne.http.request import ApiRequest
 from tonne.storage.events import EventFilter, read_events
-from tonne.wire.common import NO_NUL, read_id, read_time
+from tonne.wire.common import NO_NUL, read_time
 from tonne.wire.events import EventBody, EventPage, event_bodies
 
 TAGS = ["Events and webhooks"]

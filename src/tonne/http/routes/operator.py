@@ -15,7 +15,7 @@ from tonne.application.bill_accounts import (
     refund,
     top_up,
 )
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import read_id, utc_now
 from tonne.application.manage_accounts import suspend_account
 from tonne.application.pay_orders import PayOutcome, PayResult, pay_orders
 from tonne.domain.accounts import Account
@@ -24,7 +24,7 @@ from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.guards import operators_only
 from tonne.http.request import ApiRequest
-from tonne.wire.common import read_decimal, read_id
+from tonne.wire.common import read_decimal
 from tonne.wire.operator import (
     AccountRules,
     BalanceBody,

@@ -14,7 +14,7 @@ from litestar.params import JSONBody
 from tonne.application.catalogue_entries import BundleEntry, PortfolioEntry, ProjectEntry
 from tonne.application.catalogue_plan import Planned, Wanted, Wishes, selection_fields, with_price
 from tonne.application.change_catalogue import change_catalogue
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import read_id, utc_now
 from tonne.application.images import IMAGE_BYTES_MAX, upload_image
 from tonne.application.import_rates import import_rates
 from tonne.domain.catalogue import Bundle, Catalogue
@@ -23,7 +23,6 @@ from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.guards import operators_only, refuse_test_keys
 from tonne.http.request import ApiRequest
-from tonne.wire.common import read_id
 from tonne.wire.operator_catalogue import (
     Changed,
     ImageBody,

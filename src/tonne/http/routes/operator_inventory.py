@@ -9,7 +9,7 @@ from litestar import Response, get, post
 from litestar.params import JSONBody
 
 from tonne.application.change_lots import suspend_lot, withdraw_lot
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import read_id, utc_now
 from tonne.domain.errors import (
     CatalogueConflict,
     IdInvalid,
@@ -24,7 +24,6 @@ from tonne.http.guards import operators_only, refuse_test_keys
 from tonne.http.paging import first_page, read_cursor, read_limit
 from tonne.http.request import ApiRequest
 from tonne.storage.inventory import find_lots, sum_stock
-from tonne.wire.common import read_id
 from tonne.wire.inventory import (
     LotPage,
     LotState,

@@ -9,7 +9,7 @@ from uuid import UUID
 from litestar import Response, delete, get, post
 from litestar.params import JSONBody
 
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import read_id, utc_now
 from tonne.application.manage_keys import issue_key, revoke_key, rotate_key
 from tonne.domain.errors import (
     IdInvalid,
@@ -24,7 +24,6 @@ from tonne.http.guards import operators_only
 from tonne.http.paging import first_page, read_cursor, read_limit
 from tonne.http.request import ApiRequest
 from tonne.storage.accounts import list_keys
-from tonne.wire.common import read_id
 from tonne.wire.keys import (
     CreateKey,
     DisabledKeyBody,

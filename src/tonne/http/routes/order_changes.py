@@ -5,12 +5,11 @@ from __future__ import annotations
 from litestar import Response, post
 
 from tonne.application.cancel_order import cancel_order
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import read_id, utc_now
 from tonne.domain.errors import NotFound, OrderNotCancellable
 from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.request import ApiRequest
-from tonne.wire.common import read_id
 from tonne.wire.orders import OrderBody, order_body
 
 

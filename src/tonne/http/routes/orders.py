@@ -10,7 +10,7 @@ from uuid import UUID
 from litestar import Response, get, post
 from litestar.params import JSONBody, QueryParameter
 
-from tonne.application.identifiers import new_id, utc_now
+from tonne.application.identifiers import new_id, read_id, utc_now
 from tonne.application.place_orders import Outcome, Placed, PlaceOrder, Refused, RepeatableRequest, Replayed
 from tonne.application.proofs import Links
 from tonne.domain.catalogue import Catalogue
@@ -39,7 +39,7 @@ from tonne.storage.orders import (
     list_orders,
 )
 from tonne.storage.progress import UNDER_WAY, load_progress
-from tonne.wire.common import NO_NUL, read_id, read_time
+from tonne.wire.common import NO_NUL, read_time
 from tonne.wire.orders import (
     NOT_UNDER_WAY,
     CreateOrder,

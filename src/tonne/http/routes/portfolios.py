@@ -5,13 +5,12 @@ from __future__ import annotations
 from litestar import get, put
 from litestar.params import JSONBody
 
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import read_id, utc_now
 from tonne.application.select_bundles import select_portfolio
 from tonne.domain.errors import PortfolioInvalid
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.request import ApiRequest
 from tonne.wire.accounts import AccountBody, account_body
-from tonne.wire.common import read_id
 from tonne.wire.portfolios import ChoosePortfolio, PortfolioBody, portfolio_body
 
 TAGS = ["Account"]

@@ -7,14 +7,13 @@ from litestar.params import JSONBody
 
 from tonne.application.advance_order import advance_order
 from tonne.application.bill_accounts import change_test_behaviour
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import read_id, utc_now
 from tonne.domain.accounts import Account, Mode
 from tonne.domain.errors import NotFound, OrderNotAdvanceable, OrderNotCancellable
 from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, refusals
 from tonne.http.request import ApiRequest
 from tonne.http.routes.orders import show_orders
-from tonne.wire.common import read_id
 from tonne.wire.orders import OrderBody
 from tonne.wire.sandbox import AdvanceOrder, ChangeTestBehaviour
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from litestar import Response, delete, get, post, put
 from litestar.params import JSONBody, QueryParameter
 
-from tonne.application.identifiers import utc_now
+from tonne.application.identifiers import read_id, utc_now
 from tonne.application.number_events import number_own
 from tonne.domain.accounts import Directory
 from tonne.domain.errors import (
@@ -23,7 +23,7 @@ from tonne.http.answers import answer
 from tonne.http.documentation import WITH_BODY, After, Limit, refusals
 from tonne.http.paging import first_page, read_cursor, read_limit
 from tonne.http.request import ApiRequest
-from tonne.wire.common import NO_NUL, read_id
+from tonne.wire.common import NO_NUL
 from tonne.wire.events import encode_delivery, ping_body
 from tonne.wire.webhooks import (
     AttemptPage,
