@@ -236,9 +236,10 @@ def _read_in_turns(
     services: tuple[Service, Service],
     generator: str,
 ) -> None:
-    for _ in range(plan.rounds):
+    """Twice as many rounds of half the length; each second one the other way round."""
+    for number in range(plan.rounds * 2 if plan.rounds > 1 else 1):
         for request in requests:
-            for service in services:
+            for service in services if number % 2 == 0 else reversed(services):
                 figures = measure_requests(request, service, LOADED, max(1, plan.seconds // 2), generator)
                 found.add(f"{request.name}, {service.name}", LOADED, figures)
 
