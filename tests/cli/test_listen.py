@@ -22,13 +22,22 @@ from tonne.domain.accounts import Mode
 SECRET = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
 
+# As in a terminal: what a shell starts in the background, these tests for one, ignores Ctrl-C, and so would what it starts.
+TONNE = """
+import signal
+from tonne.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main(prog_name="tonne")
+"""
+
+
 class Listening:
     """A `tonne listen` that runs, and the lines that it has printed."""
 
     def __init__(self, service: Service, *options: str, key: str | None = None) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("TONNE_")}
         environment |= {"TONNE_API_KEY": key or service.key().api_key, "COLUMNS": "200"}
-        command = [sys.executable, "-u", "-m", "tonne", "listen", "--api-url", service.base_url, *options]
+        command = [sys.executable, "-u", "-c", TONNE, "listen", "--api-url", service.base_url, *options]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
         )
