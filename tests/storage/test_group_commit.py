@@ -241,12 +241,19 @@ def test_a_batch_that_hangs_keeps_no_others_waiting(database_url):
     asyncio.run(run())
 
 
-def test_a_connection_is_kept_from_batch_to_batch_and_replaced_when_it_broke(database_url):
+def told_by_connection():
+    """A `write` that notes which connection it was given, and the notes."""
     used = []
 
     async def write(connection, values):
         used.append(await connection.fetchval("SELECT pg_backend_pid()"))
         return values
+
+    return write, used
+
+
+def test_a_connection_is_kept_from_batch_to_batch_and_replaced_when_it_broke(database_url):
+    write, used = told_by_connection()
 
     async def run():
         async with committing(database_url, write) as commits:
@@ -265,11 +272,7 @@ def test_a_connection_is_kept_from_batch_to_batch_and_replaced_when_it_broke(dat
 
 
 def test_a_connection_that_was_long_unused_is_not_trusted(database_url, monkeypatch):
-    used = []
-
-    async def write(connection, values):
-        used.append(await connection.fetchval("SELECT pg_backend_pid()"))
-        return values
+    write, used = told_by_connection()
 
     async def run():
         async with committing(database_url, write) as commits:

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from uuid import UUID
 
 import pytest
+from tests.placing import first_command
 from tests.support import on_connection
 
 from tonne.application.identifiers import new_id, utc_now
-from tonne.application.load_demo import load_demo
-from tonne.application.place_orders import PlaceOrder, place_orders
-from tonne.domain.accounts import Caller
-from tonne.domain.mass import Mass, MassUnit
-from tonne.domain.purchase import ByMass, Purchase
-from tonne.storage.accounts import load_directory
-from tonne.storage.catalogue import load_catalogue
+from tonne.application.place_orders import place_orders
 from tonne.storage.orders import OrderFilter, list_orders
 
 MINUTE = timedelta(minutes=1)
@@ -25,15 +19,7 @@ MINUTE = timedelta(minutes=1)
 
 @pytest.fixture(scope="module")
 def command(database_url):
-    async def load(connection):
-        keys = await load_demo(connection, at=utc_now())
-        assert keys is not None
-        directory = await load_directory(connection)
-        return keys[0], directory, await load_catalogue(connection, on=utc_now().date())
-
-    new_key, directory, catalogue = on_connection(database_url, load)
-    caller = Caller(new_key.key, directory.accounts[new_key.account.account_id])
-    return PlaceOrder(new_id(), caller, Purchase(ByMass(Mass(Decimal(1), MassUnit.KG))), catalogue, utc_now())
+    return first_command(database_url)
 
 
 @pytest.mark.parametrize("hours", [-23, 0, 23])

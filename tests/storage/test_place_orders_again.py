@@ -8,17 +8,13 @@ from decimal import Decimal
 
 import asyncpg
 import pytest
+from tests.placing import first_command
 from tests.support import on_connection
 
 from tonne.application.identifiers import new_id, utc_now
-from tonne.application.load_demo import load_demo
 from tonne.application.place_orders import Placed, PlaceOrder, Refused, place_orders
-from tonne.domain.accounts import Caller
-from tonne.domain.mass import Mass, MassUnit
-from tonne.domain.purchase import ByMass, Purchase
 from tonne.domain.selection import Choice
-from tonne.storage.accounts import load_directory, replace_selection
-from tonne.storage.catalogue import load_catalogue
+from tonne.storage.accounts import replace_selection
 from tonne.storage.database import open_pool
 from tonne.storage.group_commit import GroupCommit
 
@@ -26,20 +22,10 @@ from tonne.storage.group_commit import GroupCommit
 @pytest.fixture(scope="module")
 def command(database_url):
     """Makes commands to order for the first demo account."""
-
-    async def load(connection):
-        keys = await load_demo(connection, at=utc_now())
-        assert keys is not None
-        directory = await load_directory(connection)
-        return keys[0], directory, await load_catalogue(connection, on=utc_now().date())
-
-    new_key, directory, catalogue = on_connection(database_url, load)
-    caller = Caller(new_key.key, directory.accounts[new_key.account.account_id])
-    purchase = Purchase(ByMass(Mass(Decimal("12.07"), MassUnit.KG)))
+    first = first_command(database_url)
 
     def make(**changes) -> PlaceOrder:
-        made = PlaceOrder(new_id(), caller, purchase, catalogue, utc_now())
-        return replace(made, **changes)
+        return replace(first, **{"order_id": new_id(), "at": utc_now(), **changes})
 
     return make
 
